@@ -1,0 +1,335 @@
+"""Every error that TaskMapr raises on purpose.
+
+Core, services and adapters raise these and nothing else; the doorways translate them
+(`foundation/problems.py` to RFC 9457 bodies, sockets to close codes, engines to log events).
+The class docstring is the meaning shown to people on `/problems/<code>` and in `docs/errors.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+
+class TaskMaprError(Exception):
+    """Something went wrong inside TaskMapr. Nothing of the request was carried out."""
+
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+    #: True when the same request may succeed later without being changed.
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        details: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.detail = detail or self.meaning()
+        self.details: dict[str, Any] = dict(details or {})
+        self.headers: dict[str, str] = dict(headers or {})
+        super().__init__(self.detail)
+
+    @classmethod
+    def meaning(cls) -> str:
+        """The first paragraph of the docstring as one line."""
+        return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+
+
+# 4xx: the request ---------------------------------------------------------------------------
+
+
+class InvalidRequest(TaskMaprError):
+    """The request cannot be read: a header or the URL is malformed."""
+
+    code, title, status = "invalid_request", "Malformed request", 400
+
+
+class InvalidJson(InvalidRequest):
+    """The body is not valid JSON."""
+
+    code, title = "invalid_json", "Malformed JSON"
+
+
+class NotAuthenticated(TaskMaprError):
+    """The request carries no valid credentials."""
+
+    code, title, status = "not_authenticated", "Not authenticated", 401
+
+    def __init__(self, detail: str | None = None, **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        self.headers.setdefault("WWW-Authenticate", "Bearer")
+
+
+class MissingToken(NotAuthenticated):
+    """No credentials were sent. Send `Authorization: Bearer <token>`."""
+
+    code, title = "missing_token", "Credentials missing"
+
+
+class InvalidScheme(NotAuthenticated):
+    """The Authorization header does not use the Bearer scheme."""
+
+    code, title = "invalid_scheme", "Unknown authorization scheme"
+
+
+class InvalidToken(NotAuthenticated):
+    """The token is malformed, wrongly signed, revoked or unknown."""
+
+    code, title = "invalid_token", "Invalid token"
+
+
+class TokenExpired(NotAuthenticated):
+    """The token was valid and its time is over. Refresh it or sign in again."""
+
+    code, title = "token_expired", "Token expired"
+
+
+class TokenReused(NotAuthenticated):
+    """A refresh token was presented twice. Every token of that sign-in has been revoked."""
+
+    code, title = "token_reused", "Refresh token reused"
+
+
+class InvalidCredentials(NotAuthenticated):
+    """The email address or the password is wrong."""
+
+    code, title = "invalid_credentials", "Wrong email or password"
+
+
+class NotAllowed(TaskMaprError):
+    """The credentials are valid, but do not permit this."""
+
+    code, title, status = "not_allowed", "Not allowed", 403
+
+
+class SessionForbidden(NotAllowed):
+    """The session belongs to somebody else. Nothing was written to it."""
+
+    code, title = "session_forbidden", "Session belongs to another user"
+
+
+class ToolDenied(NotAllowed):
+    """The tool exists, but this run may not call it."""
+
+    code, title = "tool_denied", "Tool not permitted"
+
+
+class NotFound(TaskMaprError):
+    """There is nothing here that you may see."""
+
+    code, title, status = "not_found", "Not found", 404
+
+
+class RunNotFound(NotFound):
+    """There is no run with this id that belongs to you."""
+
+    code, title = "run_not_found", "Run not found"
+
+
+class MethodNotAllowed(TaskMaprError):
+    """The path exists, but not for this method."""
+
+    code, title, status = "method_not_allowed", "Method not allowed", 405
+
+
+class NotAcceptable(TaskMaprError):
+    """None of the media types in the Accept header can be produced here."""
+
+    code, title, status = "not_acceptable", "Not acceptable", 406
+
+
+class Conflict(TaskMaprError):
+    """The request does not fit the present state."""
+
+    code, title, status = "conflict", "Conflict", 409
+
+
+class IllegalMove(Conflict):
+    """An event was refused because the run's state does not allow it."""
+
+    code, title = "illegal_move", "Move not allowed in this state"
+
+
+class AlreadyFinished(Conflict):
+    """The run has reached a final state, which never changes."""
+
+    code, title = "already_finished", "Run already finished"
+
+
+class AlreadyResolved(Conflict):
+    """The question was answered before, or its time is over."""
+
+    code, title = "already_resolved", "Already answered"
+
+
+class SessionBusy(Conflict):
+    """The session has one running run and the most that may wait behind it."""
+
+    code, title = "session_busy", "Session is busy"
+
+
+class EmailTaken(Conflict):
+    """An account with this email address exists."""
+
+    code, title = "email_taken", "Email already registered"
+
+
+class LeaseLost(Conflict):
+    """Another process holds the run's lease now. What this one still wanted to write is dropped."""
+
+    code, title = "lease_lost", "Lease lost"
+
+
+class EventsExpired(TaskMaprError):
+    """The run's events have been erased after their retention period."""
+
+    code, title, status = "events_expired", "Events expired", 410
+
+
+class PayloadTooLarge(TaskMaprError):
+    """The body is larger than this server accepts."""
+
+    code, title, status = "payload_too_large", "Body too large", 413
+
+
+class UnsupportedMediaType(TaskMaprError):
+    """The body must be sent as `application/json`."""
+
+    code, title, status = "unsupported_media_type", "Unsupported media type", 415
+
+
+class InvalidInput(TaskMaprError):
+    """The request is readable, but a member has a wrong type or value."""
+
+    code, title, status = "validation_error", "Invalid input", 422
+
+    @classmethod
+    def of(cls, *fields: tuple[str, str]) -> InvalidInput:
+        """Build from (path, message) pairs; they become `details.fields`."""
+        listed = [{"path": path, "message": message} for path, message in fields]
+        detail = "; ".join(f"{path}: {message}" for path, message in fields)
+        return cls(detail, details={"fields": listed})
+
+
+class TooMany(TaskMaprError):
+    """Too many requests. Wait for the seconds given in `Retry-After`."""
+
+    code, title, status, retryable = "rate_limited", "Too many requests", 429, True
+
+    def __init__(
+        self, detail: str | None = None, *, retry_after_s: int = 60, **kwargs: Any
+    ) -> None:
+        super().__init__(detail, **kwargs)
+        self.headers.setdefault("Retry-After", str(max(1, retry_after_s)))
+
+
+# 5xx: what a run or the service meets ---------------------------------------------------------
+
+
+class MaxTurnsExceeded(TaskMaprError):
+    """The agent used every model turn that a run may take without finishing its answer."""
+
+    code, title = "max_turns_exceeded", "Too many model turns"
+
+
+class WorkerLost(TaskMaprError):
+    """The worker process that carried the run stopped. Ask again."""
+
+    code, title, retryable = "worker_lost", "Worker lost", True
+
+
+class UpstreamFailed(TaskMaprError):
+    """A service that TaskMapr depends on failed."""
+
+    code, title, status = "upstream_failed", "Upstream failed", 502
+    #: False when a retry may help.
+    permanent: ClassVar[bool] = False
+
+
+class ModelFailed(UpstreamFailed):
+    """The language model is not reachable or failed."""
+
+    code, title, retryable = "llm_unavailable", "Language model unavailable", True
+
+
+class ModelAuthFailed(ModelFailed):
+    """The language model's provider refused the configured key."""
+
+    code, title, retryable, permanent = "llm_auth_failed", "Model key refused", False, True
+
+
+class ModelRefusedContext(ModelFailed):
+    """The conversation is longer than the language model accepts."""
+
+    code, title, retryable, permanent = "llm_refused_context", "Context too long", False, True
+
+
+class ModelRequestRefused(ModelFailed):
+    """The language model's provider refused the request as invalid."""
+
+    code, title, retryable, permanent = "llm_request_refused", "Model refused request", False, True
+
+
+class Unavailable(TaskMaprError):
+    """Something that this request needs is down. Try again soon."""
+
+    code, title, status, retryable = "unavailable", "Unavailable", 503, True
+
+    def __init__(self, detail: str | None = None, **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        self.headers.setdefault("Retry-After", "5")
+
+
+class QueueUnavailable(Unavailable):
+    """The queue (Redis) is down, so no run can be started."""
+
+    code, title = "queue_unavailable", "Queue unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database is down."""
+
+    code, title = "database_unavailable", "Database unavailable"
+
+
+class AuthNotConfigured(Unavailable):
+    """No way to sign in is configured on this server."""
+
+    code, title, retryable = "auth_not_configured", "Sign-in not configured", False
+
+
+class ModelNotConfigured(Unavailable):
+    """No language model is configured. Set `OPENAI_API_KEY` or add a model profile."""
+
+    code, title, retryable = "llm_not_configured", "No language model configured", False
+
+
+class NoWorker(Unavailable):
+    """No worker process took the run in time."""
+
+    code, title = "no_worker", "No worker"
+
+
+class TimedOut(TaskMaprError):
+    """The run or a service that it waited for took longer than allowed."""
+
+    code, title, status, retryable = "timed_out", "Timed out", 504, True
+
+
+def error_classes() -> Iterator[type[TaskMaprError]]:
+    """Every class of the tree, the root first, depth first, in order of definition."""
+
+    def walk(cls: type[TaskMaprError]) -> Iterator[type[TaskMaprError]]:
+        yield cls
+        for child in cls.__subclasses__():
+            yield from walk(child)
+
+    return walk(TaskMaprError)
+
+
+def error_class(code: str) -> type[TaskMaprError] | None:
+    """The class that carries this code, or None."""
+    return next((cls for cls in error_classes() if cls.code == code), None)

@@ -1,0 +1,23 @@
+"""Names of queued jobs and queues. Services enqueue by name, so they need no import of a task."""
+
+from __future__ import annotations
+
+RUN_EXECUTE = "orchestration.run_execute"
+RUNS_RECOVER = "orchestration.runs_recover"
+APPROVALS_EXPIRE = "orchestration.approvals_expire"
+PARTITIONS_ENSURE = "orchestration.partitions_ensure"
+RETENTION_APPLY = "orchestration.retention_apply"
+TOKENS_PRUNE = "users.tokens_prune"
+
+QUEUE_CHORES = "chores"
+#: Runs are queued by kind: `runs.overlay`, later `runs.task` and so on.
+QUEUE_RUNS_PREFIX = "runs."
+
+JOB_NAMES = (
+    RUN_EXECUTE,
+    RUNS_RECOVER,
+    APPROVALS_EXPIRE,
+    PARTITIONS_ENSURE,
+    RETENTION_APPLY,
+    TOKENS_PRUNE,
+)

@@ -1,0 +1,155 @@
+"""One registry for everything that a run can call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Literal
+
+import jsonschema
+
+from taskmapr.core.errors import InvalidInput
+
+Danger = Literal["read", "write", "dangerous"]
+ToolResult = Any
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """What a tool is told about the run that calls it. Trusted: nothing of it comes from a model."""
+
+    run_id: str
+    call_id: str
+    user_id: str
+    session_id: str | None
+    #: Settings of the run's profile for the tools of each provider, e.g. {"ui": {"origins": []}}.
+    options: Mapping[str, Any] = field(default_factory=dict)
+    #: Appends `ui.actions` to the run's log.
+    emit_actions: Callable[[list[dict[str, Any]]], None] = lambda actions: None
+    #: The request of the run, as stored (redacted).
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+
+ToolHandler = Callable[[ToolContext, dict[str, Any]], Awaitable[ToolResult]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolSpec:
+    """A capability. `name` is `<provider>.<verb>` and unique."""
+
+    name: str
+    summary: str
+    input_schema: Mapping[str, Any]
+    handler: ToolHandler
+    danger: Danger = "read"
+    permission: str = ""
+    #: True: calls change the outside world and go through the effect ledger.
+    has_effect: bool = False
+    needs_approval: bool = False
+    enabled: bool = True
+    #: Seconds after which a call is given up, 0 < timeout_s <= 600.
+    timeout_s: float = 30.0
+    #: What one call costs in millionths of a US dollar.
+    cost_usd_micros: int = 0
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"tool name {self.name!r} is not of the form provider.verb")
+        if self.input_schema.get("type") != "object":
+            raise ValueError(f"{self.name}: input_schema must describe an object")
+        if not 0 < self.timeout_s <= 600:
+            raise ValueError(f"{self.name}: timeout_s must lie in (0, 600]")
+
+    @property
+    def provider(self) -> str:
+        return self.name.split(".", 1)[0]
+
+    @property
+    def model_name(self) -> str:
+        """The name shown to a model: dots are not allowed there."""
+        return self.name.replace(".", "_")
+
+    @cached_property
+    def _validator(self) -> jsonschema.protocols.Validator:
+        cls = jsonschema.validators.validator_for(self.input_schema, jsonschema.Draft202012Validator)
+        cls.check_schema(self.input_schema)
+        return cls(self.input_schema)
+
+    def check(self, args: Any) -> None:
+        """Raises InvalidInput that names each member of `args` which the schema refuses."""
+        problems = sorted(self._validator.iter_errors(args), key=lambda e: list(map(str, e.path)))
+        if problems:
+            raise InvalidInput.of(
+                *((".".join(map(str, e.path)) or "arguments", e.message[:300]) for e in problems[:10])
+            )
+
+
+class ToolRegistry:
+    """Filled while the apps start, then closed. Lookups by registry name or by model name."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, ToolSpec] = {}
+        self._by_model_name: dict[str, ToolSpec] = {}
+        self._closed = False
+
+    def add(self, spec: ToolSpec) -> ToolSpec:
+        """Register a tool. Refuses a name that is taken, also when only dots and underscores differ."""
+        if self._closed:
+            raise RuntimeError(f"the tool registry is closed; {spec.name} came too late")
+        if spec.name in self._specs or spec.model_name in self._by_model_name:
+            raise ValueError(f"tool {spec.name} is registered twice")
+        self._specs[spec.name] = self._by_model_name[spec.model_name] = spec
+        return spec
+
+    def close(self) -> None:
+        self._closed = True
+
+    def get(self, name: str) -> ToolSpec | None:
+        return self._specs.get(name) or self._by_model_name.get(name)
+
+    def all(self) -> list[ToolSpec]:
+        return sorted(self._specs.values(), key=lambda spec: spec.name)
+
+    def named(self, names: Iterable[str]) -> list[ToolSpec]:
+        """The enabled tools among these names; a trailing `*` matches any end."""
+        patterns = tuple(names)
+        return [
+            spec
+            for spec in self.all()
+            if spec.enabled
+            and any(
+                spec.name.startswith(p[:-1]) if p.endswith("*") else spec.name == p
+                for p in patterns
+            )
+        ]
+
+
+#: The one registry of this process.
+registry = ToolRegistry()
+
+
+def tool(
+    name: str,
+    *,
+    summary: str,
+    input_schema: Mapping[str, Any],
+    into: ToolRegistry | None = None,
+    **options: Any,
+) -> Callable[[ToolHandler], ToolSpec]:
+    """Make a coroutine function a tool. Its arguments are (ToolContext, args checked by the schema).
+
+    The handler returns JSON; an InvalidInput or ToolDenied that it raises becomes a tool error
+    which the model sees. `options` are the other fields of ToolSpec.
+    """
+
+    def register(handler: ToolHandler) -> ToolSpec:
+        spec = ToolSpec(
+            name=name, summary=summary, input_schema=input_schema, handler=handler, **options
+        )
+        return (into or registry).add(spec)
+
+    return register

@@ -1,0 +1,81 @@
+"""The only place that reads the environment: typed values, `*_FILE` secrets, a `.env` file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from dotenv import dotenv_values
+
+ROOT = Path(__file__).resolve().parents[2]
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+class Env:
+    """Values of the environment; those of `.env` stand behind them."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values = values
+
+    @classmethod
+    def load(cls, dotenv: Path) -> Env:
+        stored = {k: v for k, v in dotenv_values(dotenv).items() if v is not None}
+        return cls({**stored, **os.environ})
+
+    def text(self, name: str, default: str = "") -> str:
+        """The value of NAME, else the content of the file that NAME_FILE points to, else default."""
+        value = self._values.get(name, "").strip()
+        file = self._values.get(f"{name}_FILE", "").strip()
+        if not value and file:
+            try:
+                value = Path(file).read_text().strip()
+            except OSError as error:
+                raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error}") from error
+        return value or default
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if (word := value.strip().lower()) in _TRUE:
+            return True
+        if word in _FALSE:
+            return False
+        raise ImproperlyConfigured(f"{name} must be a flag such as true or false, not {value!r}")
+
+    def integer(self, name: str, default: int, *, minimum: int = 0) -> int:
+        value = self.text(name)
+        try:
+            number = int(value) if value else default
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}") from None
+        if number < minimum:
+            raise ImproperlyConfigured(f"{name} must be at least {minimum}")
+        return number
+
+    def number(self, name: str, default: float, *, minimum: float = 0.0) -> float:
+        value = self.text(name)
+        try:
+            number = float(value) if value else default
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} must be a number, not {value!r}") from None
+        if number < minimum:
+            raise ImproperlyConfigured(f"{name} must be at least {minimum}")
+        return number
+
+    def words(self, name: str, default: Iterable[str] = ()) -> list[str]:
+        """A comma list without empty members."""
+        value = self.text(name)
+        return [word.strip() for word in value.split(",") if word.strip()] or list(default)
+
+    def choice(self, name: str, among: tuple[str, ...], *, default: str) -> str:
+        value = self.text(name, default).lower()
+        if value not in among:
+            raise ImproperlyConfigured(f"{name} must be one of {', '.join(among)}, not {value!r}")
+        return value
+
+
+env = Env.load(ROOT / ".env")
