@@ -41,7 +41,9 @@ class Event:
     at: datetime
 
 
-def content(*, default: Any = dataclasses.MISSING, default_factory: Any = dataclasses.MISSING) -> Any:
+def content(
+    *, default: Any = dataclasses.MISSING, default_factory: Any = dataclasses.MISSING
+) -> Any:
     """Declare a payload field that carries what people or models said."""
     return dataclasses.field(
         default=default, default_factory=default_factory, metadata={_CONTENT: True}
@@ -140,7 +142,7 @@ class RunStarted:
 
 @event_kind("run.retrying")
 class RunRetrying:
-    """The worker that held the run stopped; another one will continue after the last finished step."""
+    """The worker that held the run stopped; another continues after the last finished step."""
 
     attempt: int
     reason: str
@@ -225,8 +227,8 @@ class ReasoningCompleted:
 class ModelResponded:
     """A model turn ended. `calls` lists the tool calls it asked for, in order.
 
-    `calls` items: {call_id, name, arguments (JSON text as the model wrote it)}; `name` is the registry
-    name. A run that is taken up again rebuilds the conversation from these events.
+    `calls` items: {call_id, name, arguments (JSON text as the model wrote it)}; `name` is the
+    registry name. A run that is taken up again rebuilds the conversation from these events.
     """
 
     step: int

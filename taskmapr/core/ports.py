@@ -1,4 +1,4 @@
-"""What TaskMapr needs from outside, as narrow protocols. `taskmapr.wiring` names who fulfils them."""
+"""What TaskMapr needs from outside, as narrow protocols; `taskmapr.wiring` names the fulfillers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEndpoint:
-    """Where a model is and what it costs. Prices are US dollars per million tokens, None = unknown."""
+    """Where a model is and what it costs. Prices: US dollars per million tokens, None = unknown."""
 
     #: LiteLLM's notation: `gpt-5-mini`, `openai/<name>`, `anthropic/<name>`, `mock/echo`.
     model: str
@@ -91,7 +91,7 @@ class ModelPort(Protocol):
 
     Raises ModelFailed (connection, 5xx, 429, cut in mid-stream, silence longer than timeout_s),
     ModelAuthFailed (401, 403), ModelRefusedContext (prompt too long) or ModelRequestRefused (other
-    4xx). Cancelling the call closes the upstream request at once. Never retries: the caller decides.
+    4xx). Cancelling the call closes the upstream request at once. Never retries: the caller does.
     """
 
     async def respond(self, request: ModelRequest, sink: ModelSink) -> ModelResponse: ...
@@ -137,10 +137,10 @@ class SealerSource(Protocol):
     """Finds the sealer of an owner."""
 
     def for_user(self, user_id: UUID) -> Sealer:
-        """Makes the user's data key if there is none yet. Touches the database: call it once a run."""
+        """Makes the user's data key if there is none yet. Touches the database: once a run."""
 
 
-# What lower storeys ask of higher ones ---------------------------------------------------------------
+# What lower storeys ask of higher ones -----------------------------------------------------
 
 
 class Policy(Protocol):

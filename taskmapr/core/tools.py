@@ -20,7 +20,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
-    """What a tool is told about the run that calls it. Trusted: nothing of it comes from a model."""
+    """What a tool is told about the run that calls it. Trusted: nothing of it is a model's."""
 
     run_id: str
     call_id: str
@@ -75,7 +75,9 @@ class ToolSpec:
 
     @cached_property
     def _validator(self) -> jsonschema.protocols.Validator:
-        cls = jsonschema.validators.validator_for(self.input_schema, jsonschema.Draft202012Validator)
+        cls = jsonschema.validators.validator_for(
+            self.input_schema, jsonschema.Draft202012Validator
+        )
         cls.check_schema(self.input_schema)
         return cls(self.input_schema)
 
@@ -84,7 +86,10 @@ class ToolSpec:
         problems = sorted(self._validator.iter_errors(args), key=lambda e: list(map(str, e.path)))
         if problems:
             raise InvalidInput.of(
-                *((".".join(map(str, e.path)) or "arguments", e.message[:300]) for e in problems[:10])
+                *(
+                    (".".join(map(str, e.path)) or "arguments", e.message[:300])
+                    for e in problems[:10]
+                )
             )
 
 
@@ -97,7 +102,7 @@ class ToolRegistry:
         self._closed = False
 
     def add(self, spec: ToolSpec) -> ToolSpec:
-        """Register a tool. Refuses a name that is taken, also when only dots and underscores differ."""
+        """Register a tool. Refuses a taken name, also when only dots and underscores differ."""
         if self._closed:
             raise RuntimeError(f"the tool registry is closed; {spec.name} came too late")
         if spec.name in self._specs or spec.model_name in self._by_model_name:
@@ -140,7 +145,7 @@ def tool(
     into: ToolRegistry | None = None,
     **options: Any,
 ) -> Callable[[ToolHandler], ToolSpec]:
-    """Make a coroutine function a tool. Its arguments are (ToolContext, args checked by the schema).
+    """Make a coroutine function a tool. Its arguments: (ToolContext, args checked by the schema).
 
     The handler returns JSON; an InvalidInput or ToolDenied that it raises becomes a tool error
     which the model sees. `options` are the other fields of ToolSpec.

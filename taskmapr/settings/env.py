@@ -26,7 +26,7 @@ class Env:
         return cls({**stored, **os.environ})
 
     def text(self, name: str, default: str = "") -> str:
-        """The value of NAME, else the content of the file that NAME_FILE points to, else default."""
+        """The value of NAME, else the content of the file that NAME_FILE names, else default."""
         value = self._values.get(name, "").strip()
         file = self._values.get(f"{name}_FILE", "").strip()
         if not value and file:
