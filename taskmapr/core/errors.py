@@ -254,6 +254,13 @@ class ModelFailed(UpstreamFailed):
 
     code, title, retryable = "llm_unavailable", "Language model unavailable", True
 
+    def __init__(
+        self, detail: str | None = None, *, retry_after_s: float | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(detail, **kwargs)
+        #: How long the provider asked to be left alone, None when it said nothing.
+        self.retry_after_s = retry_after_s
+
 
 class ModelAuthFailed(ModelFailed):
     """The language model's provider refused the configured key."""

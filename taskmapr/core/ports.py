@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
+
+from taskmapr.core.tools import ToolSpec
 
 # Models ----------------------------------------------------------------------------------------
 
@@ -22,12 +24,16 @@ class ModelEndpoint:
     adapter: str = "auto"
     max_output_tokens: int | None = None
     context_tokens: int | None = None
-    #: Seconds to wait for the first byte and between two bytes of an answer.
+    #: Longest silence in seconds: until the first byte, and between two bytes of an answer. It does
+    #: not bound the whole answer. A connection must stand after the smaller of this and 10 s.
     timeout_s: float = 60.0
     input_price_usd: float | None = None
     output_price_usd: float | None = None
     supports_tools: bool = True
+    #: What one adapter alone understands; each adapter's docstring lists its members.
     extra: Mapping[str, Any] = field(default_factory=dict)
+    #: Asked in this order when this one fails before it has said anything. Their own are ignored.
+    fallbacks: Sequence[ModelEndpoint] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,9 @@ class ModelRequest:
     temperature: float | None = None
     max_output_tokens: int | None = None
     parallel_tool_calls: bool | None = None
+    #: The redacted page of an overlay run, {pageContext, domElements}: what the built-in stand-in
+    #: reads. Adapters of real models ignore it; those find the page in `instructions`.
+    page: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +80,15 @@ class ModelResponse:
 
     text: str
     reasoning: str
+    #: In the order in which the model asked; ids are not empty and differ within the response.
     tool_calls: Sequence[ToolCallRequest]
     input_tokens: int
     output_tokens: int
     finish_reason: str | None
+    #: The name by which the provider says it answered, else the one asked for.
     model: str
+    #: False when the provider did not count; both token numbers are 0 then and mean "unknown".
+    usage_reported: bool = True
 
 
 class ModelSink(Protocol):
@@ -89,12 +102,48 @@ class ModelSink(Protocol):
 class ModelPort(Protocol):
     """Answers one model turn.
 
-    Raises ModelFailed (connection, 5xx, 429, cut in mid-stream, silence longer than timeout_s),
-    ModelAuthFailed (401, 403), ModelRefusedContext (prompt too long) or ModelRequestRefused (other
-    4xx). Cancelling the call closes the upstream request at once. Never retries: the caller does.
+    Raises ModelFailed (connection, 5xx, 408, 409, 429, cut in mid-stream, silence longer than
+    timeout_s), ModelAuthFailed (401, 403), ModelRefusedContext (prompt too long) or
+    ModelRequestRefused (other 4xx); no message or cause of these carries a key or a prompt.
+    Cancelling the call closes the upstream request at once. Never retries: the caller decides.
     """
 
     async def respond(self, request: ModelRequest, sink: ModelSink) -> ModelResponse: ...
+
+
+class StopRun(Exception):
+    """Raised by a callback of the agent loop to leave it. Reaches the loop's caller unchanged."""
+
+
+#: Carries out one tool call and gives the text that the model reads as its result. The spec is None
+#: when the model asked for a tool that it was not offered: the call must end as a tool error.
+ToolInvoker = Callable[[ToolCallRequest, ToolSpec | None], Awaitable[str]]
+
+
+class AgentLoop(Protocol):
+    """Model turns and tool calls until the model has nothing left to ask for."""
+
+    async def __call__(
+        self,
+        *,
+        model: ModelPort,
+        request: ModelRequest,
+        tools: Sequence[ToolSpec],
+        invoke: ToolInvoker,
+        sink: ModelSink,
+        max_turns: int,
+        on_response: Callable[[ModelResponse], Awaitable[None]],
+    ) -> Sequence[Mapping[str, Any]]:
+        """The messages that the run added, in the form of `ModelRequest.messages`.
+
+        `request` gives everything of each turn but the messages that come later; its own `tools`
+        are replaced by `tools`. Each tool call in `request.messages` must have its answer there.
+        After every model turn `on_response` is awaited, before any tool is called; call ids are
+        unique in the whole run by then. The tools of a turn run one after another in call order.
+        What `model`, `invoke` or `on_response` raises reaches the caller unchanged (StopRun leaves
+        the loop on purpose), and no call of `invoke` is still running when this returns or raises.
+        Raises MaxTurnsExceeded when `max_turns` model turns (at least 1) did not lead to an end.
+        """
 
 
 class PriceBook(Protocol):
