@@ -1,0 +1,74 @@
+"""The scripted model server: an OpenAI-compatible endpoint whose answers a test decides.
+
+POST /v1/chat/completions   the model; the model's name or a queued script says what it answers
+GET  /v1/models             the names that were scripted
+POST /script                {"model": name, "answers": [Answer as JSON, ...]}: used once each
+GET  /requests              what was asked so far, oldest first, and how each answer ended
+POST /reset                 forgets scripts and requests
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from typing import Any
+
+from tests.modelserver.http import Connection, Exchange, Reply, json_reply
+from tests.modelserver.script import Answer, answer_named, reply_for
+
+_REMEMBERED = 2_000
+
+
+class ModelServer:
+    """State of one server. Runs on one event loop."""
+
+    def __init__(self) -> None:
+        self._scripts: defaultdict[str, deque[Answer]] = defaultdict(deque)
+        self._asked: deque[Exchange] = deque(maxlen=_REMEMBERED)
+
+    async def listen(self, host: str, port: int) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(lambda: Connection(self.handle), host, port, backlog=1024)
+
+    def handle(self, exchange: Exchange) -> Reply:
+        match exchange.method, exchange.path:
+            case "POST", "/v1/chat/completions":
+                return self._complete(exchange)
+            case "GET", "/v1/models":
+                names = [{"id": name, "object": "model"} for name in self._scripts]
+                return json_reply({"object": "list", "data": names})
+            case "POST", "/script":
+                return self._script(exchange.body)
+            case "GET", "/requests":
+                return json_reply([asked.as_json() for asked in self._asked])
+            case "POST", "/reset":
+                self._scripts.clear()
+                self._asked.clear()
+                return json_reply({})
+        return json_reply({"error": {"message": "no such path", "code": "not_found"}}, 404)
+
+    def _script(self, body: dict[str, Any]) -> Reply:
+        try:
+            answers = [Answer.of(item) for item in body["answers"]]
+        except (KeyError, TypeError, ValueError) as error:
+            return json_reply({"error": {"message": str(error)}}, 422)
+        self._scripts[body["model"]].extend(answers)
+        return json_reply({"queued": len(self._scripts[body["model"]])})
+
+    def _complete(self, exchange: Exchange) -> Reply:
+        self._asked.append(exchange)
+        body = exchange.body
+        model, stream = body["model"], bool(body.get("stream"))
+        return reply_for(self._answer(model, body), model, stream=stream, parameters=list(body))
+
+    def _answer(self, model: str, body: dict[str, Any]) -> Answer:
+        queue = self._scripts.get(model)
+        if queue:
+            # A refusal of parameters stays in place until a request comes without them.
+            if any(name in body for name in queue[0].refuse_parameters):
+                return queue[0]
+            return queue.popleft()
+        messages = body.get("messages", [])
+        asked = [m.get("content") or "" for m in messages if m.get("role") == "user"]
+        has_result = bool(messages) and messages[-1].get("role") == "tool"
+        return answer_named(model, str(asked[-1]) if asked else "", has_tool_result=has_result)
