@@ -67,3 +67,28 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [ROOT / "taskmapr" / "static"]
+
+# What is ours. Names carry their unit; each is read from TASKMAPR_<NAME> once, here.
+TASKMAPR = {
+    # streams
+    "heartbeat_s": env.number("TASKMAPR_HEARTBEAT_SECONDS", 15, minimum=0.1),
+    "disconnect_grace_s": env.number("TASKMAPR_DISCONNECT_GRACE_S", 30),
+    "max_body_bytes": env.integer("TASKMAPR_MAX_BODY_BYTES", 4 * 1024 * 1024, minimum=1024),
+    # runs
+    "max_turns": env.integer("TASKMAPR_MAX_TURNS", 24, minimum=1),
+    "run_timeout_s": env.number("TASKMAPR_RUN_TIMEOUT_S", 300, minimum=1),
+    "run_slots": env.integer("TASKMAPR_RUN_SLOTS", 600, minimum=1),
+    "lease_ttl_s": env.number("TASKMAPR_LEASE_TTL_S", 15, minimum=1),
+    "no_worker_after_s": env.number("TASKMAPR_NO_WORKER_AFTER_S", 30, minimum=1),
+    # what is kept
+    "events_retention_h": env.integer("TASKMAPR_EVENTS_RETENTION_H", 24, minimum=24),
+    "snapshot_retention_days": env.integer("TASKMAPR_SNAPSHOT_RETENTION_DAYS", 30, minimum=1),
+    "session_ttl_days": env.integer("TASKMAPR_SESSION_TTL_DAYS", 0),  # 0 = for ever
+    # models
+    "default_model": env.text("TASKMAPR_DEFAULT_MODEL", "gpt-5-mini"),
+    "openai_api_key": env.text("OPENAI_API_KEY"),
+    "openai_base_url": env.text("OPENAI_BASE_URL"),
+    "offline_model_delay_ms": env.integer("TASKMAPR_OFFLINE_MODEL_DELAY_MS", 15),
+    # limits per principal
+    "rate_limit_per_minute": env.integer("TASKMAPR_RATE_LIMIT_PER_MINUTE", 60, minimum=1),
+}

@@ -1,0 +1,86 @@
+"""The test harness: real servers, one cloned database per worker, coroutine tests."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import SyncToAsync, async_to_sync
+
+from tests.servers import Servers, schema_hash
+
+servers = Servers.of_this_run()
+os.environ |= {
+    "ENV": "test",
+    "DJANGO_SETTINGS_MODULE": "taskmapr.settings",
+    "DATABASE_URL": servers.postgres.url,
+    "REDIS_URL": servers.redis.url,
+}
+
+import django  # noqa: E402 - settings are read from the environment written above
+
+django.setup()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if getattr(config.option, "numprocesses", None):  # we are xdist's controller
+        servers.postgres_start()
+        servers.redis_start()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Coroutine tests run as Django's own do: async ORM calls use the test's thread, so its
+    connection, so its transaction, and are rolled back with it."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    wanted = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    async_to_sync(pyfuncitem.obj)(**wanted)
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest, django_test_environment: None, django_db_blocker: Any
+) -> Iterator[None]:
+    """This worker's own database, cloned from a template that is migrated once per run."""
+    from django.core.management import call_command
+    from django.db import connection, connections
+
+    servers.postgres_start()
+    template = f"template_{schema_hash()}"
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "main")
+    with django_db_blocker.unblock():
+        with servers.alone():
+            _connect_to(connection, template)
+            servers.postgres.database_make(template)
+            call_command("migrate", verbosity=0, interactive=False)
+            connection.close()
+            servers.postgres.database_make(f"test_{worker}", template=template)
+        _connect_to(connection, f"test_{worker}")
+        yield
+        SyncToAsync.single_thread_executor.submit(connections.close_all).result(10)
+        connection.close()
+
+
+def _connect_to(connection: Any, database: str) -> None:
+    connection.close()
+    connection.settings_dict["NAME"] = database
+    os.environ["DATABASE_URL"] = servers.postgres.url_of(database)
+
+
+@pytest.fixture
+def redis_url(request: pytest.FixtureRequest, settings: Any) -> str:
+    """An empty Redis database of this worker's own."""
+    import redis
+
+    servers.redis_start()
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
+    url = servers.redis.url_of(1 + int(worker.removeprefix("gw")))
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    settings.REDIS_URL = url
+    return url
