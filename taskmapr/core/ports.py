@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -204,3 +204,98 @@ class Eraser(Protocol):
 
     def __call__(self, *, user_id: UUID) -> Mapping[str, int]:
         """Returns how many rows of which kind are gone."""
+
+
+# The live log ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Consecutive events of one run on their way to readers.
+
+    `body` is the packed form of `orchestration/log/wire.py`; `last_seq` is the number of its last
+    event.
+    """
+
+    run_id: UUID
+    lease_token: int
+    last_seq: int
+    body: bytes
+    is_terminal: bool = False
+
+
+class LogTransport(Protocol):
+    """The fast lane between writers and readers. May lose everything at any time: Postgres is the
+    truth."""
+
+    async def append(self, parcels: Sequence[Parcel]) -> list[bool]:
+        """Store and announce each parcel, in order. False: fenced off, somebody else writes this
+        run.
+
+        Raises Unavailable when the transport cannot be reached; then nothing is known of the
+        parcels.
+        """
+
+    async def fence(self, run_id: UUID, lease_token: int) -> None:
+        """Refuse parcels of writers with a smaller token from now on."""
+
+    async def read(self, run_id: UUID, after: int) -> list[bytes]:
+        """Bodies that hold events with seq > after, in order; the first may begin earlier."""
+
+
+class LogTransportSync(Protocol):
+    """The same fast lane for services that append for a run which nobody holds."""
+
+    def announce(self, parcel: Parcel) -> None:
+        """Store and announce if possible; readers find the events in Postgres otherwise."""
+
+    def fence(self, run_id: UUID, lease_token: int) -> None:
+        """Raises QueueUnavailable."""
+
+    def read(self, run_id: UUID, after: int) -> list[bytes]:
+        """Raises QueueUnavailable."""
+
+
+# Signals between processes -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """What a worker says of itself every few seconds."""
+
+    worker_id: str
+    running: int
+    slots: int
+    host: str
+    pid: int
+
+
+class Signals(Protocol):
+    """Bells and signs of life. Losing one costs time, never correctness."""
+
+    def ring(self, worker_id: str, run_id: UUID) -> None:
+        """Tell the worker that a command for the run lies in the database. Never raises."""
+
+    def workers(self) -> list[WorkerInfo]:
+        """Workers that gave a sign of life in the last 15 s. Raises QueueUnavailable."""
+
+
+class SignalsAsync(Protocol):
+    """The same from within an event loop."""
+
+    async def listen(self, worker_id: str, on_ring: Callable[[UUID], None]) -> None:
+        """Call `on_ring` for every bell until cancelled; survives restarts of the transport."""
+
+    async def worker_alive(self, info: WorkerInfo) -> None: ...
+
+    async def worker_gone(self, worker_id: str) -> None: ...
+
+    async def readers_mark(self, run_ids: Collection[UUID], ttl_s: int) -> None:
+        """Somebody reads these runs here; holds for `ttl_s` seconds."""
+
+    async def readers_gone(self, run_id: UUID) -> None:
+        """The last reader of this process left. Other processes mark the run again by
+        themselves."""
+
+    async def unread(self, run_ids: Collection[UUID]) -> set[UUID]:
+        """Those runs that nobody reads. Raises QueueUnavailable."""

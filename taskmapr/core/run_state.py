@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -38,7 +38,8 @@ class RunState:
     reasoning_open: bool = False
     error_code: str | None = None
     totals_written: bool = False
-    open_calls: frozenset[str] = field(default=frozenset())
+    #: Tool by call id. Never changed in place.
+    open_calls: Mapping[str, str] = field(default_factory=dict)
     open_approvals: frozenset[str] = field(default=frozenset())
     input_tokens: int = 0
     output_tokens: int = 0
@@ -145,13 +146,14 @@ def _tool_started(state: RunState, event: Event) -> RunState:
     _require(not state.reasoning_open, "the reasoning block is still open")
     call_id = event.data["call_id"]
     _require(call_id not in state.open_calls, f"call {call_id} is open already")
-    return replace(state, open_calls=state.open_calls | {call_id})
+    return replace(state, open_calls={**state.open_calls, call_id: event.data["tool"]})
 
 
 def _tool_completed(state: RunState, event: Event) -> RunState:
     call_id = event.data["call_id"]
     _require(call_id in state.open_calls, f"call {call_id} is not open")
-    return replace(state, open_calls=state.open_calls - {call_id})
+    rest = {call: tool for call, tool in state.open_calls.items() if call != call_id}
+    return replace(state, open_calls=rest)
 
 
 def _approval_requested(state: RunState, event: Event) -> RunState:

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.postgres",
     "django_celery_beat",
     "rest_framework",
     "taskmapr.foundation",
@@ -91,4 +92,14 @@ TASKMAPR = {
     "offline_model_delay_ms": env.integer("TASKMAPR_OFFLINE_MODEL_DELAY_MS", 15),
     # limits per principal
     "rate_limit_per_minute": env.integer("TASKMAPR_RATE_LIMIT_PER_MINUTE", 60, minimum=1),
+}
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    # Files that runs produce. Never served as static files: a view checks who asks.
+    "artifacts": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": DATA_DIR / "artifacts"},
+    },
 }

@@ -1,0 +1,122 @@
+"""Bells for workers, signs of life of workers, marks of readers: all in Redis, all short-lived."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+import orjson
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import RedisError
+
+from taskmapr.core.errors import QueueUnavailable
+from taskmapr.core.ports import WorkerInfo
+
+logger = logging.getLogger(__name__)
+
+WORKER_TTL_S: Final = 15
+_WORKERS: Final = "tm:workers"
+
+
+def _bell(worker_id: str) -> str:
+    return f"tm:bell:{worker_id}"
+
+
+def _worker(worker_id: str) -> str:
+    return f"tm:worker:{worker_id}"
+
+
+def _readers(run_id: UUID) -> str:
+    return f"tm:readers:{run_id}"
+
+
+class RedisSignals:
+    """Signals for services."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    def ring(self, worker_id: str, run_id: UUID) -> None:
+        try:
+            self._client.publish(_bell(worker_id), str(run_id))
+        except (RedisError, OSError) as error:
+            logger.warning("bell of %s not rung, it will look by itself: %s", worker_id, error)
+
+    def workers(self) -> list[WorkerInfo]:
+        try:
+            names = [name.decode() for name in self._client.smembers(_WORKERS)]  # type: ignore[union-attr]
+            said = self._client.mget([_worker(name) for name in names]) if names else []
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable from error
+        alive = [WorkerInfo(**orjson.loads(body)) for body in said if body]  # type: ignore[union-attr]
+        return sorted(alive, key=lambda info: info.worker_id)
+
+
+class AsyncRedisSignals:
+    """Signals for event loops."""
+
+    def __init__(self, client: AsyncRedis) -> None:
+        self._client = client
+
+    async def listen(self, worker_id: str, on_ring: Callable[[UUID], None]) -> None:
+        while True:
+            try:
+                async with self._client.pubsub() as pubsub:
+                    await pubsub.subscribe(_bell(worker_id))
+                    async for message in pubsub.listen():
+                        if message["type"] == "message":
+                            on_ring(UUID(message["data"].decode()))
+            except (RedisError, OSError) as error:
+                logger.warning("bell of %s is silent, listening again: %s", worker_id, error)
+                await asyncio.sleep(0.5)
+
+    async def worker_alive(self, info: WorkerInfo) -> None:
+        body = orjson.dumps(
+            {
+                "worker_id": info.worker_id,
+                "running": info.running,
+                "slots": info.slots,
+                "host": info.host,
+                "pid": info.pid,
+            }
+        )
+        with suppress(RedisError, OSError):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.set(_worker(info.worker_id), body, ex=WORKER_TTL_S)
+            pipe.sadd(_WORKERS, info.worker_id)
+            await pipe.execute()
+
+    async def worker_gone(self, worker_id: str) -> None:
+        with suppress(RedisError, OSError):
+            pipe = self._client.pipeline(transaction=False)
+            pipe.delete(_worker(worker_id))
+            pipe.srem(_WORKERS, worker_id)
+            await pipe.execute()
+
+    async def readers_mark(self, run_ids: Collection[UUID], ttl_s: int) -> None:
+        if not run_ids:
+            return
+        with suppress(RedisError, OSError):
+            pipe = self._client.pipeline(transaction=False)
+            for run_id in run_ids:
+                pipe.set(_readers(run_id), 1, ex=ttl_s)
+            await pipe.execute()
+
+    async def readers_gone(self, run_id: UUID) -> None:
+        with suppress(RedisError, OSError):
+            await self._client.delete(_readers(run_id))
+
+    async def unread(self, run_ids: Collection[UUID]) -> set[UUID]:
+        asked = list(run_ids)
+        if not asked:
+            return set()
+        try:
+            marks = await self._client.mget([_readers(run_id) for run_id in asked])
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable from error
+        return {run_id for run_id, mark in zip(asked, marks, strict=True) if mark is None}

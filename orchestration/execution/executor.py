@@ -1,0 +1,250 @@
+"""What a worker process does with runs: slots, leases, bells, and an orderly end.
+
+A job submits its run and returns; from then on the lease in the database owns the run. Lives on the
+worker's event loop; `take` is the only method for other threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from taskmapr.foundation.aio import in_database
+
+from orchestration.execution.drive import HeldRun, run_drive
+from orchestration.execution.loop import LoopThread
+from orchestration.log.store import batches_write
+from orchestration.log.writer import LogWriter
+from orchestration.models.command import CommandKind
+from orchestration.services import leases
+from orchestration.services.run_end import successors_enqueue
+from taskmapr.core import wired
+from taskmapr.core.errors import QueueUnavailable
+from taskmapr.core.ports import WorkerInfo
+from taskmapr.core.run_kinds import run_kind
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at leases, commands and readers.
+HEARTBEAT_S: Final = 5.0
+#: Seconds that a job waits for a free slot before it is put back into the queue.
+SLOT_WAIT_S: Final = 2.0
+#: Seconds that running runs get when the worker is asked to stop.
+DRAIN_S: Final = 20.0
+
+
+class RunExecutor:
+    """The runs of this process."""
+
+    def __init__(self, worker_id: str, slots: int) -> None:
+        self.worker_id = worker_id
+        self._slots = slots
+        self._free = threading.Semaphore(slots)
+        self._held: dict[UUID, HeldRun] = {}
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._unread_since: dict[UUID, float] = {}
+        self._chores: list[asyncio.Task[None]] = []
+        self._is_draining = False
+        self._thread = LoopThread("taskmapr-runs")
+        self._signals = wired.ports().new_signals()
+        self._log: LogWriter
+
+    # From Celery's threads -------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread.start()
+        self._thread.submit(self._begin()).result(timeout=30)
+
+    def take(self, run_id: UUID) -> bool:
+        """Carry this run from now on. False: no slot became free in time, or the worker is
+        stopping."""
+        if self._is_draining or not self._free.acquire(timeout=SLOT_WAIT_S):
+            return False
+        self._thread.loop.call_soon_threadsafe(self._launch, run_id)
+        return True
+
+    def stop(self) -> None:
+        """Give running runs DRAIN_S seconds, hand the others back, then stop."""
+        self._is_draining = True
+        self._thread.submit(self._drain()).result(timeout=DRAIN_S + 30)
+        self._thread.stop()
+
+    # On the loop -------------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._log = LogWriter(
+            wired.ports().new_log(),
+            partial(in_database, batches_write),
+            on_successors=self._enqueue_successors,
+            on_fenced=self._fenced,
+        )
+        self._log.start()
+        listen = self._signals.listen(self.worker_id, self._bell_rang)
+        self._chores = [
+            loop.create_task(self._heartbeats(), name="heartbeats"),
+            loop.create_task(listen, name="bell"),
+        ]
+        await self._tell_alive()
+
+    def _launch(self, run_id: UUID) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry(run_id), name=f"run-{run_id}")
+        self._tasks[run_id] = task
+        task.add_done_callback(partial(self._done, run_id))
+
+    def _done(self, run_id: UUID, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(run_id) is task:
+            del self._tasks[run_id]
+        self._free.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("run %s: lost by its worker", run_id, exc_info=error)
+
+    async def _carry(self, run_id: UUID) -> None:
+        claim = await in_database(leases.lease_claim, run_id=run_id, worker_id=self.worker_id)
+        if claim is None:
+            logger.debug("run %s is not to be had", run_id)
+            return
+        held = self._held[run_id] = HeldRun(claim, self._log, self.worker_id)
+        try:
+            await run_drive(held)
+        finally:
+            self._held.pop(run_id, None)
+            self._unread_since.pop(run_id, None)
+
+    def _fenced(self, run_id: UUID) -> None:
+        logger.warning("run %s: another worker holds it now", run_id)
+        if run_id in self._held:
+            self._held[run_id].abandon()
+
+    def _enqueue_successors(self, run_ids: list[UUID]) -> None:
+        self._own(in_database(successors_enqueue, run_ids))
+
+    def _bell_rang(self, run_id: UUID) -> None:
+        if run_id in self._held:
+            self._own(self._deliver_commands([run_id]))
+
+    def _own(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a short job beside the runs; kept until done, so that it is not collected."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._chores.append(task)
+        task.add_done_callback(self._chore_done)
+
+    def _chore_done(self, task: asyncio.Task[Any]) -> None:
+        self._chores.remove(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a worker's chore failed", exc_info=error)
+
+    # Every few seconds ---------------------------------------------------------------------------
+
+    async def _heartbeats(self) -> None:
+        beats: list[Callable[[], Coroutine[Any, Any, None]]] = [
+            self._tell_alive,
+            self._renew_leases,
+            self._look_for_commands,
+            self._cancel_unread,
+        ]
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            for beat in beats:
+                try:
+                    await beat()
+                except Exception:
+                    logger.exception("heartbeat failed")
+
+    async def _tell_alive(self) -> None:
+        await self._signals.worker_alive(
+            WorkerInfo(
+                worker_id=self.worker_id,
+                running=len(self._held),
+                slots=self._slots,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+            )
+        )
+
+    async def _renew_leases(self) -> None:
+        held = list(self._held.values())
+        if not held:
+            return
+        ours = await in_database(
+            leases.leases_renew, worker_id=self.worker_id, run_ids=[h.run_id for h in held]
+        )
+        for run in held:
+            if run.run_id not in ours and self._held.get(run.run_id) is run and not run.is_ending:
+                self._fenced(run.run_id)
+
+    async def _look_for_commands(self) -> None:
+        if self._held:
+            await self._deliver_commands(list(self._held))
+
+    async def _deliver_commands(self, run_ids: list[UUID]) -> None:
+        for command in await in_database(leases.commands_take, run_ids):
+            held = self._held.get(command.run_id)
+            if held is not None:
+                held.command(CommandKind(command.kind), command.by, command.data)
+
+    async def _cancel_unread(self) -> None:
+        watched = {
+            run_id: held
+            for run_id, held in self._held.items()
+            if run_kind(held.claim.kind).needs_reader and not held.continues_unread
+        }
+        try:
+            unread = await self._signals.unread(watched)
+        except QueueUnavailable:
+            # Nobody can say who reads: assume that somebody does.
+            self._unread_since.clear()
+            return
+        now = asyncio.get_running_loop().time()
+        for run_id in watched.keys() - unread:
+            self._unread_since.pop(run_id, None)
+        grace_s = settings.TASKMAPR["disconnect_grace_s"]
+        for run_id in unread:
+            since = self._unread_since.setdefault(run_id, now)
+            if now - since >= grace_s:
+                watched[run_id].cancel("client_disconnected")
+
+    # The end -------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        running = list(self._tasks.values())
+        if running:
+            logger.info("stopping: %d runs get %d s", len(running), DRAIN_S)
+            await asyncio.wait(running, timeout=DRAIN_S)
+        for held in list(self._held.values()):
+            held.hand_back()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=10)
+        await self._signals.worker_gone(self.worker_id)
+        chores = list(self._chores)
+        for chore in chores:
+            chore.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._log.stop(), 10)
+
+
+_executor: RunExecutor | None = None
+
+
+def executor_start() -> RunExecutor:
+    """Make this process a worker for runs. Called once, when Celery has started its worker."""
+    global _executor  # noqa: PLW0603 - a worker process has one executor
+    worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+    _executor = RunExecutor(worker_id, settings.TASKMAPR["run_slots"])
+    _executor.start()
+    return _executor
+
+
+def executor() -> RunExecutor:
+    if _executor is None:
+        raise RuntimeError("this process is no worker")
+    return _executor

@@ -1,0 +1,285 @@
+"""Following runs in a web process: one Redis connection, however many readers.
+
+A reader holds a cursor. It first reads what it lacks (Redis, then Postgres), then follows the
+announcements, whose bodies carry the events. A gap, a slow reader or a lost connection means only:
+read again from the cursor. While Redis is away, Postgres is asked once a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from orchestration.log.wire import unpack
+from taskmapr.core.errors import QueueUnavailable
+from taskmapr.core.events import Event
+from taskmapr.core.ports import LogTransport, Sealer
+
+logger = logging.getLogger(__name__)
+
+#: Bodies that may wait in one subscription before the reader is told to read again instead.
+BACKLOG: Final = 512
+POLL_S: Final = 1.0
+CONNECT_S: Final = 2.0
+
+#: Reads stored events with seq > after from Postgres.
+StoredEvents = Callable[[UUID, int, Sealer | None], Awaitable[list[Event]]]
+
+
+class Subscription:
+    """The announcements of one run for one reader."""
+
+    __slots__ = ("_bodies", "_wake", "is_stale", "run_id")
+
+    def __init__(self, run_id: UUID) -> None:
+        self.run_id = run_id
+        self.is_stale = False
+        self._bodies: list[bytes] = []
+        self._wake = asyncio.Event()
+
+    def push(self, body: bytes) -> None:
+        if len(self._bodies) >= BACKLOG:
+            self._bodies.clear()
+            self.is_stale = True
+        elif not self.is_stale:
+            self._bodies.append(body)
+        self._wake.set()
+
+    def invalidate(self) -> None:
+        """Something may have been missed: the reader must read from its cursor."""
+        self.is_stale = True
+        self._wake.set()
+
+    async def take(self, timeout_s: float) -> list[bytes]:
+        """The bodies that arrived; empty after `timeout_s` or when stale."""
+        if not self._wake.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout_s)
+        self._wake.clear()
+        bodies, self._bodies = self._bodies, []
+        return bodies
+
+
+class Announcements:
+    """The one pub/sub connection of this process."""
+
+    def __init__(self, client: Redis, channel_name: Callable[[UUID], str]) -> None:
+        self._client = client
+        self._channel_name = channel_name
+        self._subscriptions: dict[bytes, set[Subscription]] = defaultdict(set)
+        self._confirmations: dict[bytes, list[asyncio.Future[None]]] = defaultdict(list)
+        self._pubsub: Any = None
+        self._task: asyncio.Task[None] | None = None
+        self.is_up = False
+
+    async def subscribe(self, run_id: UUID) -> Subscription:
+        """Returns when Redis has confirmed, so nothing said afterwards is missed.
+
+        Raises QueueUnavailable when Redis cannot be reached.
+        """
+        subscription = Subscription(run_id)
+        channel = self._channel_name(run_id).encode()
+        known = channel in self._subscriptions and not self._confirmations.get(channel)
+        self._subscriptions[channel].add(subscription)
+        try:
+            if not (known and self.is_up):
+                await self._confirm(channel)
+        except (RedisError, OSError, TimeoutError) as error:
+            await self.unsubscribe(subscription)
+            raise QueueUnavailable("Live events cannot be followed.") from error
+        return subscription
+
+    async def attach(self, run_id: UUID) -> Subscription:
+        """Like subscribe, but never fails: a subscription that is stale until Redis is back."""
+        try:
+            return await self.subscribe(run_id)
+        except QueueUnavailable:
+            subscription = Subscription(run_id)
+            self._subscriptions[self._channel_name(run_id).encode()].add(subscription)
+            return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        channel = self._channel_name(subscription.run_id).encode()
+        members = self._subscriptions.get(channel)
+        if members is None:
+            return
+        members.discard(subscription)
+        if members:
+            return
+        del self._subscriptions[channel]
+        if self._pubsub is not None and self.is_up:
+            with suppress(RedisError, OSError):
+                await self._pubsub.unsubscribe(channel)
+
+    @property
+    def run_ids(self) -> set[UUID]:
+        return {s.run_id for members in self._subscriptions.values() for s in members}
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._pubsub is not None:
+            with suppress(RedisError, OSError):
+                await self._pubsub.aclose()
+        await self._client.aclose()
+
+    async def _confirm(self, channel: bytes) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._confirmations[channel].append(future)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                if self._pubsub is None:
+                    self._pubsub = self._client.pubsub()
+                await self._pubsub.subscribe(channel)
+                if self._task is None or self._task.done():
+                    self._task = asyncio.create_task(self._listen(), name="run-announcements")
+                await future
+        finally:
+            waiting = self._confirmations.get(channel, [])
+            if future in waiting:
+                waiting.remove(future)
+            if not waiting:
+                self._confirmations.pop(channel, None)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                message = await self._pubsub.get_message(timeout=None)
+                self.is_up = True
+                if message is not None:
+                    self._dispatch(message)
+            except (RedisError, OSError) as error:
+                await self._reconnect(error)
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        channel = message["channel"]
+        if message["type"] == "message":
+            for subscription in self._subscriptions.get(channel, ()):
+                subscription.push(message["data"])
+        elif message["type"] == "subscribe":
+            for future in self._confirmations.get(channel, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    async def _reconnect(self, error: Exception) -> None:
+        if self.is_up:
+            logger.warning("live events down, reading from the database: %s", error)
+        self.is_up = False
+        self._invalidate_all()
+        await asyncio.sleep(0.2)
+        pubsub = self._client.pubsub()
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await pubsub.subscribe(*(self._subscriptions or {b"tm:idle": set()}))
+        except (RedisError, OSError, TimeoutError):
+            with suppress(RedisError, OSError):
+                await pubsub.aclose()
+            return
+        old, self._pubsub = self._pubsub, pubsub
+        with suppress(RedisError, OSError):
+            await old.aclose()
+        self.is_up = True
+        logger.info("live events are back")
+        self._invalidate_all()
+
+    def _invalidate_all(self) -> None:
+        for members in self._subscriptions.values():
+            for subscription in members:
+                subscription.invalidate()
+
+
+class LogReader:
+    """Reads and follows logs in one web process."""
+
+    def __init__(
+        self, announcements: Announcements, transport: LogTransport, stored: StoredEvents
+    ) -> None:
+        self.announcements = announcements
+        self._transport = transport
+        self._stored = stored
+
+    async def follow(
+        self,
+        run_id: UUID,
+        *,
+        after: int = 0,
+        sealer: Sealer | None = None,
+        subscription: Subscription | None = None,
+        known: list[Event] | None = None,
+        idle_s: float = 15.0,
+    ) -> AsyncIterator[list[Event]]:
+        """Batches of events with seq > after, without gap or repetition, until run.finished.
+
+        An empty batch means that nothing happened for `idle_s` seconds. `known` are events that the
+        caller has at hand and that precede everything announced on `subscription`.
+        """
+        own = subscription or await self.announcements.attach(run_id)
+        own.is_stale = own.is_stale or known is None
+        cursor = after
+        batch = known or []
+        try:
+            while True:
+                if batch:
+                    cursor = batch[-1].seq
+                    yield batch
+                    if batch[-1].kind == "run.finished":
+                        return
+                batch = await self._next(own, cursor, sealer, idle_s)
+                if not batch:
+                    yield []
+        finally:
+            await self.announcements.unsubscribe(own)
+
+    async def _next(
+        self, subscription: Subscription, cursor: int, sealer: Sealer | None, idle_s: float
+    ) -> list[Event]:
+        run_id = subscription.run_id
+        loop = asyncio.get_running_loop()
+        until = loop.time() + idle_s
+        while True:
+            if subscription.is_stale:
+                # Cleared before reading: what is announced meanwhile is kept.
+                subscription.is_stale = False
+                if batch := await self._missing(run_id, cursor, sealer):
+                    subscription.is_stale = True
+                    return batch
+            if (left := until - loop.time()) <= 0:
+                return []
+            is_up = self.announcements.is_up
+            bodies = await subscription.take(left if is_up else min(POLL_S, left))
+            batch = [e for body in bodies for e in unpack(run_id, body, sealer, cursor)]
+            if batch and _is_consecutive(batch, cursor):
+                return batch
+            # A gap, or Redis is away, or it was silent for long: look whether something was missed.
+            subscription.is_stale = subscription.is_stale or bool(batch) or not bodies
+
+    async def _missing(self, run_id: UUID, cursor: int, sealer: Sealer | None) -> list[Event]:
+        """What both stores have after the cursor, without a gap."""
+        live = await self._live(run_id, cursor, sealer)
+        if live and _is_consecutive(live, cursor):
+            return live
+        stored = await self._stored(run_id, cursor, sealer)
+        end = stored[-1].seq if stored else cursor
+        rest = [event for event in live if event.seq > end]
+        return stored + rest if _is_consecutive(rest, end) else stored
+
+    async def _live(self, run_id: UUID, cursor: int, sealer: Sealer | None) -> list[Event]:
+        try:
+            bodies = await self._transport.read(run_id, cursor)
+        except QueueUnavailable:
+            return []
+        return [event for body in bodies for event in unpack(run_id, body, sealer, cursor)]
+
+
+def _is_consecutive(events: list[Event], after: int) -> bool:
+    return all(event.seq == seq for seq, event in enumerate(events, after + 1))

@@ -1,0 +1,124 @@
+"""What was said and done in a run so far, collected from its events while they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from orchestration.log.store import Answer
+from taskmapr.core.events import REASONING_DELTA, TEXT_DELTA, Event
+from taskmapr.core.ports import ToolCallRequest
+
+
+class Transcript:
+    """Text, actions and the model's side of the conversation.
+
+    `messages` are chat messages as in ModelRequest: one for each finished model turn that called
+    tools, and one for each tool result. Turns cut off before `model.responded` are not among them.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.actions: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
+        self._text: list[str] = []
+        self._turn_starts_at = 0
+        self._reasoning: list[str] = []
+        self._calls: dict[str, ToolCallRequest] = {}
+        for event in events:
+            self.feed(event.kind, event.data)
+
+    def feed(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind == TEXT_DELTA:
+            self._text.append(data["text"])
+        elif kind == REASONING_DELTA:
+            self._reasoning.append(data["text"])
+        elif kind == "ui.actions":
+            self.actions.extend(data["actions"])
+        elif kind == "model.responded":
+            self._turn_ended(data)
+        elif kind == "tool.completed":
+            self._tool_ended(data)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
+
+    @property
+    def pending_calls(self) -> list[ToolCallRequest]:
+        """Calls that the last model turn asked for and that have no result yet."""
+        return list(self._calls.values())
+
+    def answer(self, session_id: str, *, is_partial: bool) -> Answer:
+        """What the session keeps. Calls without a result are left out: no model accepts them."""
+        return Answer(
+            session_id=session_id,
+            content=self.text,
+            actions=list(self.actions),
+            items=_answered(self.messages),
+            is_partial=is_partial,
+        )
+
+    def _turn_ended(self, data: Mapping[str, Any]) -> None:
+        text = "".join(self._text[self._turn_starts_at :])
+        self._turn_starts_at = len(self._text)
+        reasoning, self._reasoning = "".join(self._reasoning), []
+        calls = data.get("calls") or []
+        self._calls = {
+            c["call_id"]: ToolCallRequest(
+                call_id=c["call_id"], name=c["name"], arguments=c["arguments"]
+            )
+            for c in calls
+        }
+        if not calls:
+            return
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": text or None,
+            "tool_calls": [
+                {
+                    "id": c["call_id"],
+                    "type": "function",
+                    "function": {
+                        "name": c["name"].replace(".", "_"),
+                        "arguments": c["arguments"],
+                    },
+                }
+                for c in calls
+            ],
+        }
+        if reasoning:
+            message["reasoning_content"] = reasoning
+        self.messages.append(message)
+
+    def _tool_ended(self, data: Mapping[str, Any]) -> None:
+        if self._calls.pop(data["call_id"], None) is None:
+            return
+        self.messages.append(
+            {
+                "role": "tool",
+                "tool_call_id": data["call_id"],
+                "content": tool_output(data["ok"], data.get("result"), data.get("error")),
+            }
+        )
+
+
+def tool_output(ok: bool, result: Any, error: str | None) -> str:
+    """A tool result as the model reads it."""
+    if ok:
+        return result if isinstance(result, str) else orjson.dumps(result).decode()
+    return orjson.dumps({"error": error or "failed"}).decode()
+
+
+def _answered(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    results = {m["tool_call_id"] for m in messages if m["role"] == "tool"}
+    kept = []
+    for message in messages:
+        if message["role"] == "assistant":
+            calls = [c for c in message["tool_calls"] if c["id"] in results]
+            if not calls:
+                continue
+            message = {**message, "tool_calls": calls}  # noqa: PLW2901
+        kept.append(message)
+    return kept

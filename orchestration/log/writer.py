@@ -1,0 +1,319 @@
+"""The one way into a run's log while a worker holds its lease.
+
+`append` numbers an event at once and returns; it never waits. Two loops carry the events on: one to
+Redis, with one pipeline in flight at a time, so that what gathers meanwhile goes together; one to
+Postgres, every `STORE_INTERVAL_S` or `STORE_ROWS` rows, and at every barrier. Neighbouring deltas
+are joined while they wait, before a number is given to the next event: the live log and the stored
+log are the same events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from orchestration.log.store import Ending, RunBatch
+from orchestration.log.transcript import Transcript
+from orchestration.log.wire import StoredEvent, encode, pack
+from taskmapr.core.errors import DatabaseUnavailable, LeaseLost, QueueUnavailable
+from taskmapr.core.events import Event, data_of, kind_of
+from taskmapr.core.ports import LogTransport, Parcel, Sealer
+from taskmapr.core.run_state import RunState, advance
+
+logger = logging.getLogger(__name__)
+
+STORE_INTERVAL_S: Final = 0.2
+STORE_ROWS: Final = 64
+#: A joined delta covers at most this much time.
+JOIN_SPAN_S: Final = 0.05
+#: While a store is away, it is tried again after this long.
+RETRY_S: Final = 0.5
+
+BatchWriter = Callable[[Sequence[RunBatch]], Awaitable[tuple[set[UUID], list[UUID]]]]
+
+
+class RunWriter:
+    """The log of one held run. Made by `LogWriter.open`; used from the loop's thread only."""
+
+    def __init__(
+        self,
+        *,
+        hub: LogWriter,
+        run_id: UUID,
+        lease_token: int,
+        state: RunState,
+        sealer: Sealer | None,
+        transcript: Transcript,
+    ) -> None:
+        self.run_id = run_id
+        self.lease_token = lease_token
+        self.state = state
+        self.is_fenced = False
+        self._transcript = transcript
+        self._hub = hub
+        self._sealer = sealer
+        self._fresh: list[Event] = []
+        self._unstored: list[StoredEvent] = []
+        self._ending: Ending | None = None
+        self._stored_seq = state.seq
+        self._barriers: list[tuple[int, asyncio.Future[None]]] = []
+
+    def append(self, payload: object) -> Event:
+        """Add one event. Raises IllegalMove when the state forbids it, LeaseLost when fenced
+        off."""
+        return self._add(kind_of(payload).name, data_of(payload))
+
+    def append_delta(self, kind: str, text: str) -> None:
+        """Add a piece of text; joined with the piece before it while that one still waits."""
+        last = self._fresh[-1] if self._fresh else None
+        if last is not None and last.kind == kind:
+            now = datetime.now(UTC)
+            if (now - last.at).total_seconds() < JOIN_SPAN_S:
+                joined = {"text": last.data["text"] + text}
+                self._fresh[-1] = Event(self.run_id, last.seq, kind, joined, last.at)
+                self._transcript.feed(kind, {"text": text})
+                return
+        self._add(kind, {"text": text})
+
+    def _add(self, kind: str, data: Mapping[str, Any]) -> Event:
+        if self.is_fenced:
+            raise LeaseLost
+        event = Event(self.run_id, self.state.seq + 1, kind, data, datetime.now(UTC))
+        self.state = advance(self.state, event)
+        self._fresh.append(event)
+        self._transcript.feed(kind, data)
+        self._hub.wake(self)
+        return event
+
+    async def barrier(self) -> None:
+        """Return when Postgres has everything appended so far. Raises LeaseLost when fenced off."""
+        if self.is_fenced:
+            raise LeaseLost
+        if self._stored_seq >= self.state.seq:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._barriers.append((self.state.seq, future))
+        self._hub.hurry()
+        await future
+
+    async def close(self, last: Sequence[object], ending: Ending) -> None:
+        """Append the last events and write the run's last columns with them, in one transaction.
+
+        The last of `last` is run.finished. Returns when Postgres has it; the run is given up then.
+        """
+        self._ending = ending
+        try:
+            for payload in last:
+                self.append(payload)
+            await self.barrier()
+        finally:
+            self._hub.forget(self)
+
+    def give_up(self) -> None:
+        """Stop writing without an ending: the lease was handed back or lost."""
+        self._hub.forget(self)
+
+    # Called by the hub -----------------------------------------------------------------------
+
+    def take_fresh(self) -> Parcel | None:
+        """What Redis should get now; it waits for Postgres as well from here on."""
+        if not self._fresh:
+            return None
+        stored = [encode(event, self._sealer) for event in self._fresh]
+        self._fresh = []
+        self._unstored.extend(stored)
+        last = stored[-1]
+        return Parcel(
+            self.run_id, self.lease_token, last.seq, pack(stored), last.kind == "run.finished"
+        )
+
+    @property
+    def unstored_rows(self) -> int:
+        return len(self._unstored)
+
+    @property
+    def is_awaited(self) -> bool:
+        return bool(self._barriers)
+
+    def take_unstored(self) -> RunBatch | None:
+        """What Postgres should get now: everything that was handed to Redis before."""
+        if not self._unstored:
+            return None
+        events, self._unstored = self._unstored, []
+        ending = self._ending if events[-1].kind == "run.finished" else None
+        return RunBatch(
+            run_id=self.run_id, lease_token=self.lease_token, events=events, ending=ending
+        )
+
+    def put_back(self, batch: RunBatch) -> None:
+        """Postgres was away: try these first next time."""
+        self._unstored = batch.events + self._unstored
+
+    def stored(self, batch: RunBatch) -> None:
+        self._stored_seq = batch.events[-1].seq
+        due = [b for b in self._barriers if b[0] <= self._stored_seq]
+        self._barriers = [b for b in self._barriers if b[0] > self._stored_seq]
+        for _, future in due:
+            if not future.done():
+                future.set_result(None)
+
+    def fence_off(self) -> None:
+        """Somebody else writes this run now: drop everything and tell whoever waits."""
+        self.is_fenced = True
+        self._fresh, self._unstored = [], []
+        for _, future in self._barriers:
+            if not future.done():
+                future.set_exception(LeaseLost())
+        self._barriers = []
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self._fresh or self._unstored or self._barriers)
+
+
+class LogWriter:
+    """All held runs of one worker process. Lives on one event loop."""
+
+    def __init__(
+        self,
+        transport: LogTransport,
+        write_batches: BatchWriter,
+        *,
+        on_successors: Callable[[list[UUID]], None] = lambda runs: None,
+        on_fenced: Callable[[UUID], None] = lambda run: None,
+    ) -> None:
+        self._transport = transport
+        self._write_batches = write_batches
+        self._on_successors = on_successors
+        self._on_fenced = on_fenced
+        self._open: dict[UUID, RunWriter] = {}
+        self._dirty: dict[UUID, RunWriter] = {}
+        self._has_fresh = asyncio.Event()
+        self._store_now = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.live_is_up = True
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._carry_to_readers(), name="log-to-redis"),
+            loop.create_task(self._carry_to_store(), name="log-to-postgres"),
+        ]
+
+    async def stop(self) -> None:
+        """Store what is left, then stop. The runs themselves have been closed or given up
+        before."""
+        while any(not writer.is_idle for writer in self._open.values()):
+            self.hurry()
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def open(
+        self,
+        run_id: UUID,
+        lease_token: int,
+        state: RunState,
+        sealer: Sealer | None = None,
+        transcript: Transcript | None = None,
+    ) -> RunWriter:
+        """A writer that continues after `state.seq`. The caller holds the lease with this token.
+
+        `transcript` is told of every event that is appended.
+        """
+        writer = self._open[run_id] = RunWriter(
+            hub=self,
+            run_id=run_id,
+            lease_token=lease_token,
+            state=state,
+            sealer=sealer,
+            transcript=transcript or Transcript(),
+        )
+        return writer
+
+    def forget(self, writer: RunWriter) -> None:
+        if self._open.get(writer.run_id) is writer:
+            del self._open[writer.run_id]
+        self._dirty.pop(writer.run_id, None)
+
+    def wake(self, writer: RunWriter) -> None:
+        self._dirty[writer.run_id] = writer
+        self._has_fresh.set()
+
+    def hurry(self) -> None:
+        self._store_now.set()
+
+    async def _carry_to_readers(self) -> None:
+        while True:
+            await self._has_fresh.wait()
+            self._has_fresh.clear()
+            dirty, self._dirty = self._dirty, {}
+            parcels = [p for w in dirty.values() if (p := w.take_fresh()) is not None]
+            if not parcels:
+                continue
+            # Postgres does not wait for Redis: a barrier costs the longer of the two, not the sum.
+            if any(w.is_awaited or w.unstored_rows >= STORE_ROWS for w in dirty.values()):
+                self._store_now.set()
+            await self._append_live(parcels)
+
+    async def _append_live(self, parcels: list[Parcel]) -> None:
+        try:
+            outcomes = await self._transport.append(parcels)
+        except QueueUnavailable as error:
+            # The log goes on in Postgres, where readers look when Redis is away.
+            if self.live_is_up:
+                logger.warning("live log down, readers fall back to the database: %s", error.detail)
+            self.live_is_up = False
+            return
+        if not self.live_is_up:
+            logger.info("live log is back")
+        self.live_is_up = True
+        for parcel, accepted in zip(parcels, outcomes, strict=True):
+            if not accepted:
+                self._fence_off(parcel.run_id, parcel.lease_token)
+
+    async def _carry_to_store(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._store_now.wait(), STORE_INTERVAL_S)
+            self._store_now.clear()
+            taken = [
+                (writer, batch)
+                for writer in list(self._open.values())
+                if (batch := writer.take_unstored()) is not None
+            ]
+            if taken:
+                await self._store(taken)
+
+    async def _store(self, taken: list[tuple[RunWriter, RunBatch]]) -> None:
+        try:
+            fenced, successors = await self._write_batches([batch for _, batch in taken])
+        except DatabaseUnavailable as error:
+            for writer, batch in taken:
+                writer.put_back(batch)
+            logger.warning("log cannot be stored, trying again: %s", error.detail)
+            await asyncio.sleep(RETRY_S)
+            self._store_now.set()
+            return
+        for writer, batch in taken:
+            if batch.run_id in fenced:
+                self._fence_off(batch.run_id, batch.lease_token)
+            else:
+                writer.stored(batch)
+        if successors:
+            self._on_successors(successors)
+
+    def _fence_off(self, run_id: UUID, lease_token: int) -> None:
+        writer = self._open.get(run_id)
+        if writer is not None and writer.lease_token == lease_token:
+            writer.fence_off()
+            self.forget(writer)
+            self._on_fenced(run_id)

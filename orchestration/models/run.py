@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from taskmapr.core import run_state
+from taskmapr.core.ids import uuid7
+
+
+class RunStatus(models.TextChoices):
+    QUEUED = run_state.QUEUED
+    RUNNING = run_state.RUNNING
+    RETRYING = run_state.RETRYING
+    PAUSED = run_state.PAUSED
+    SUCCEEDED = run_state.SUCCEEDED
+    FAILED = run_state.FAILED
+    CANCELLED = run_state.CANCELLED
+    TIMED_OUT = run_state.TIMED_OUT
+
+
+class Run(models.Model):
+    """One piece of work. Its columns are the fold of its events, kept so that lists can be asked.
+
+    The lease says which worker may append: `lease_token` grows with every change of hands and
+    fences off writers that lost it. Clocks of leases are the database's.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=40)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs"
+    )
+    session = models.ForeignKey(
+        "orchestration.Session", null=True, on_delete=models.CASCADE, related_name="runs"
+    )
+    profile = models.ForeignKey(
+        "agents_cfg.OverlayProfile", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    profile_version = models.PositiveIntegerField(default=0, db_default=0)
+
+    status = models.CharField(max_length=12, choices=RunStatus, default=RunStatus.QUEUED)
+    is_sealed = models.BooleanField(default=False, db_default=False)
+    #: The request as accepted: redacted, and sealed where the kind says so. Schema: the kind's
+    #: engine.
+    input = models.JSONField(default=dict)
+    instructions = models.TextField(blank=True, default="", db_default="")
+    model = models.CharField(max_length=200, blank=True, default="", db_default="")
+    queue = models.CharField(max_length=60)
+    request_id = models.CharField(max_length=128, blank=True, default="", db_default="")
+
+    attempt = models.PositiveIntegerField(default=0, db_default=0)
+    last_seq = models.PositiveBigIntegerField(default=0, db_default=0)
+    lease_owner = models.CharField(max_length=80, blank=True, default="", db_default="")
+    lease_token = models.PositiveBigIntegerField(default=0, db_default=0)
+    lease_expires_at = models.DateTimeField(null=True)
+
+    input_tokens = models.PositiveIntegerField(default=0, db_default=0)
+    output_tokens = models.PositiveIntegerField(default=0, db_default=0)
+    #: Millionths of a US dollar; null means that no price is known.
+    cost_usd_micros = models.PositiveBigIntegerField(null=True)
+    first_output_ms = models.PositiveIntegerField(null=True)
+    duration_ms = models.PositiveBigIntegerField(null=True)
+    error_code = models.CharField(max_length=60, blank=True, default="", db_default="")
+    error_message = models.TextField(blank=True, default="", db_default="")
+    reason = models.CharField(max_length=80, blank=True, default="", db_default="")
+
+    created_at = models.DateTimeField(db_default=Now())
+    #: Null while the run waits for its turn in the session.
+    enqueued_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    #: Working time ends here; set when the first attempt starts, moved on by the length of pauses.
+    deadline_at = models.DateTimeField(null=True)
+    content_erased_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "agent_runs"
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="agent_runs_status_known",
+                condition=models.Q(status__in=run_state.STATUSES),
+            ),
+            models.CheckConstraint(
+                name="agent_runs_final_has_end",
+                condition=~models.Q(status__in=run_state.FINAL_STATUSES)
+                | models.Q(finished_at__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-id"], name="agent_runs_owner"),
+            models.Index(fields=["session", "id"], name="agent_runs_session"),
+            models.Index(fields=["kind", "-id"], name="agent_runs_kind"),
+            # The sweep and the lists of open runs look only at the few that are not final.
+            models.Index(
+                fields=["status", "lease_expires_at"],
+                condition=models.Q(status__in=sorted(run_state.OPEN_STATUSES)),
+                name="agent_runs_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} run {str(self.id)[-12:]}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in run_state.FINAL_STATUSES

@@ -1,0 +1,127 @@
+"""Leases: which worker may write a run. Clocks are the database's; tokens fence off who lost
+one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.db import connection, transaction
+
+from orchestration.log.store import events_after
+from orchestration.models import Command
+from taskmapr.core import wired
+from taskmapr.core.events import Event
+from taskmapr.core.ports import Sealer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A run that this worker holds now, with all that its engine begins with."""
+
+    run_id: UUID
+    kind: str
+    owner_id: UUID
+    session_id: str | None
+    profile_id: int | None
+    input: Mapping[str, Any]
+    model: str
+    request_id: str
+    lease_token: int
+    attempt: int
+    created_at: datetime
+    deadline_at: datetime
+    #: The log so far. For a first attempt only run.created.
+    events: list[Event]
+    sealer: Sealer | None
+
+
+_CLAIM: Final = """
+UPDATE agent_runs SET
+  lease_owner = %(worker)s, lease_token = lease_token + 1,
+  lease_expires_at = now() + make_interval(secs => %(ttl)s),
+  status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, now()),
+  deadline_at = coalesce(deadline_at, now() + make_interval(secs => %(timeout)s))
+WHERE id = %(id)s AND status IN ('queued', 'retrying') AND enqueued_at IS NOT NULL
+  AND (lease_expires_at IS NULL OR lease_expires_at < now())
+RETURNING kind, owner_id, session_id, profile_id, input, model, request_id, lease_token, attempt,
+  created_at, deadline_at, is_sealed
+"""
+
+
+def lease_claim(*, run_id: UUID, worker_id: str) -> Claim | None:
+    """Take a queued run. None when it is not to be had: taken, finished, or not its turn."""
+    times = settings.TASKMAPR
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            _CLAIM,
+            {
+                "worker": worker_id,
+                "ttl": times["lease_ttl_s"],
+                "timeout": times["run_timeout_s"],
+                "id": run_id,
+            },
+        )
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        (kind, owner, session, profile, stored, model, request_id, token, attempt, *rest) = row
+        created_at, deadline_at, is_sealed = rest
+        sealer = wired.ports().sealers.for_user(owner) if is_sealed else None
+        given = orjson.loads(stored) if isinstance(stored, str) else stored
+        return Claim(
+            run_id=run_id,
+            kind=kind,
+            owner_id=owner,
+            session_id=session,
+            profile_id=profile,
+            input=sealer.open(given["sealed"]) if sealer is not None else given,
+            model=model,
+            request_id=request_id,
+            lease_token=token,
+            attempt=attempt,
+            created_at=created_at,
+            deadline_at=deadline_at,
+            events=events_after(run_id, 0, limit=1_000_000, sealer=sealer),
+            sealer=sealer,
+        )
+
+
+_RENEW: Final = """
+UPDATE agent_runs SET lease_expires_at = now() + make_interval(secs => %s)
+WHERE lease_owner = %s AND id = ANY(%s) RETURNING id
+"""
+
+
+def leases_renew(*, worker_id: str, run_ids: Collection[UUID]) -> set[UUID]:
+    """Prolong these leases; returns those that are still ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RENEW, [settings.TASKMAPR["lease_ttl_s"], worker_id, list(run_ids)])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def lease_hand_back(*, run_id: UUID, lease_token: int) -> None:
+    """Give up a running run so that recovery finds it at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE agent_runs SET lease_expires_at = now(), lease_owner = ''"
+            " WHERE id = %s AND lease_token = %s",
+            [run_id, lease_token],
+        )
+
+
+def commands_take(run_ids: Collection[UUID]) -> list[Command]:
+    """The commands that wait for these runs, each once, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE agent_commands SET taken_at = now()"
+            " WHERE run_id = ANY(%s) AND taken_at IS NULL RETURNING id",
+            [list(run_ids)],
+        )
+        taken = [row[0] for row in cursor.fetchall()]
+    return list(Command.objects.filter(pk__in=taken)) if taken else []

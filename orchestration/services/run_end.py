@@ -1,0 +1,66 @@
+"""Ending runs from outside their writer."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from django.db import transaction
+
+from orchestration.log.endings import Verdict
+from orchestration.log.unheld import RunHeld, run_take_unheld
+from orchestration.models import Command, Run
+from orchestration.models.command import CommandKind
+from orchestration.services.run_queue import runs_enqueue
+from taskmapr.core import wired
+from taskmapr.core.errors import AlreadyFinished, QueueUnavailable, TaskMaprError
+
+logger = logging.getLogger(__name__)
+
+
+def run_fail(*, run_id: UUID, error: TaskMaprError) -> None:
+    """End a run that nobody holds as failed (or timed_out). Raises like `run_take_unheld`."""
+    _end_unheld(run_id, Verdict(error=error))
+
+
+def run_cancel(*, run_id: UUID, by: str, reason: str = "cancelled_by_user") -> None:
+    """Cancel a run: at once when nobody holds it, otherwise its writer is told and does it.
+
+    Raises RunNotFound and AlreadyFinished. Cancelling twice is harmless.
+    """
+    try:
+        _end_unheld(run_id, Verdict(cancel_reason=reason))
+    except RunHeld:
+        command_send(run_id=run_id, kind=CommandKind.CANCEL, by=by, data={"reason": reason})
+
+
+def command_send(*, run_id: UUID, kind: CommandKind, by: str, data: dict[str, object]) -> None:
+    """Leave a command for the writer of a held run, and ring its bell."""
+    command = Command.objects.create(run_id=run_id, kind=kind, by=by, data=data)
+    owner = Run.objects.values_list("lease_owner", flat=True).get(pk=run_id)
+    logger.info("run %s: %s for %s", run_id, command.kind, owner or "nobody")
+    if owner:
+        transaction.on_commit(lambda: wired.ports().signals.ring(owner, run_id))
+
+
+def _end_unheld(run_id: UUID, verdict: Verdict) -> None:
+    with transaction.atomic():
+        successors = run_take_unheld(run_id).finish(verdict)
+    successors_enqueue(successors)
+
+
+def successors_enqueue(successors: list[UUID]) -> None:
+    """Enqueue the runs whose turn it is now; if the queue is away, recovery does it later."""
+    try:
+        runs_enqueue(successors)
+    except QueueUnavailable:
+        logger.warning("queue away; %d runs wait for recovery", len(successors))
+
+
+def run_fail_unclaimed(*, run_id: UUID, error: TaskMaprError) -> bool:
+    """Like run_fail, for somebody who merely watched: False if the run went on meanwhile."""
+    try:
+        run_fail(run_id=run_id, error=error)
+    except (RunHeld, AlreadyFinished):
+        return False
+    return True

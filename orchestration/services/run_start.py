@@ -1,0 +1,167 @@
+"""Starting a run: the one place where a Run row comes into being."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from django.db import connection, transaction
+
+from orchestration.log.wire import seal_data
+from orchestration.services.run_end import run_fail
+from orchestration.services.run_queue import run_enqueue
+from taskmapr.core import wired
+from taskmapr.core.errors import QueueUnavailable, SessionBusy, SessionForbidden
+from taskmapr.core.events import Event, RunCreated, data_of
+from taskmapr.core.ids import uuid7
+from taskmapr.core.run_kinds import RunKind, run_kind
+
+#: Runs of a session that may wait behind the one under way.
+WAITING_RUNS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """Everything that a run begins with."""
+
+    run_id: UUID
+    kind: str
+    owner_id: UUID
+    session_id: str | None
+    #: The accepted request, redacted; the kind's engine knows its shape.
+    input: Mapping[str, Any]
+    #: What the person said, kept as the session's message.
+    prompt: str = ""
+    model: str = ""
+    profile_id: int | None = None
+    profile_version: int = 0
+    request_id: str = ""
+    page: Mapping[str, Any] | None = None
+    dropped: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedRun:
+    """The run exists. `is_waiting`: it takes its turn when the session's earlier runs are done."""
+
+    run_id: UUID
+    created: Event
+    is_waiting: bool
+
+
+def run_start(new: NewRun) -> StartedRun:
+    """Create a run, write its first event and hand it to the queue.
+
+    The session comes into being with its first run; two simultaneous first uses cannot give it two
+    owners. Raises SessionForbidden, SessionBusy (one under way and WAITING_RUNS behind it) and
+    QueueUnavailable; after each of them no run is left open.
+    """
+    kind = run_kind(new.kind)
+    started = _create(new, kind)
+    if not started.is_waiting:
+        try:
+            run_enqueue(run_id=new.run_id, kind=kind)
+        except QueueUnavailable as error:
+            run_fail(run_id=new.run_id, error=error)
+            raise
+    return started
+
+
+# One row per session and a lock on it: the starts in a session stand in line here.
+_SESSION: Final = """
+INSERT INTO agent_sessions AS s (session_id, user_id, title) VALUES (%s, %s, %s)
+ON CONFLICT (session_id) DO UPDATE SET
+  updated_at = CASE WHEN s.user_id = excluded.user_id THEN now() ELSE s.updated_at END
+RETURNING s.user_id, s.created_at < now()
+"""
+
+_OPEN_IN_SESSION: Final = """
+SELECT count(*) FROM agent_runs
+WHERE session_id = %s AND status IN ('queued', 'running', 'retrying', 'paused')
+"""
+
+# The run, its first event and the person's message in one statement: one round trip.
+_RUN: Final = """
+WITH run AS (
+  INSERT INTO agent_runs (id, kind, owner_id, session_id, profile_id, profile_version, status,
+      is_sealed, input, model, queue, request_id, last_seq, created_at, enqueued_at)
+  VALUES (%(id)s, %(kind)s, %(owner)s, %(session)s, %(profile)s, %(profile_version)s, 'queued',
+      %(sealed)s, %(input)s::jsonb, %(model)s, %(queue)s, %(request_id)s, 1, %(at)s,
+      CASE WHEN %(waiting)s THEN NULL ELSE %(at)s END)
+  RETURNING id
+), event AS (
+  INSERT INTO agent_run_events (run_id, seq, kind, data, at)
+  VALUES (%(id)s, 1, 'run.created', %(data)s::jsonb, %(at)s)
+)
+INSERT INTO agent_messages (id, session_id, run_id, position, role, content, is_sealed, created_at)
+SELECT %(message)s, %(session)s, run.id, 0, 'user', %(prompt)s, %(sealed)s, %(at)s FROM run
+WHERE %(session)s::text IS NOT NULL
+"""
+
+
+@transaction.atomic
+def _create(new: NewRun, kind: RunKind) -> StartedRun:
+    resumed, waiting = False, False
+    with connection.cursor() as cursor:
+        if new.session_id is not None:
+            cursor.execute(_SESSION, [new.session_id, str(new.owner_id), new.prompt[:80]])
+            owner, resumed = cursor.fetchone()
+            if owner != str(new.owner_id):
+                raise SessionForbidden
+            waiting = _is_waiting(cursor, new.session_id)
+        created = _created_event(new, resumed)
+        sealer = wired.ports().sealers.for_user(new.owner_id) if kind.sealed else None
+        cursor.execute(
+            _RUN,
+            {
+                "id": new.run_id,
+                "kind": new.kind,
+                "owner": new.owner_id,
+                "session": new.session_id,
+                "profile": new.profile_id,
+                "profile_version": new.profile_version,
+                "sealed": kind.sealed,
+                "input": _json(
+                    new.input if sealer is None else {"sealed": sealer.seal(dict(new.input))}
+                ),
+                "model": new.model,
+                "queue": kind.queue,
+                "request_id": new.request_id,
+                "at": created.at,
+                "waiting": waiting,
+                "data": _json(seal_data(created.kind, created.data, sealer)),
+                "message": uuid7(),
+                "prompt": new.prompt if sealer is None else sealer.seal({"content": new.prompt}),
+            },
+        )
+    return StartedRun(run_id=new.run_id, created=created, is_waiting=waiting)
+
+
+def _is_waiting(cursor: Any, session_id: str) -> bool:
+    cursor.execute(_OPEN_IN_SESSION, [session_id])
+    (open_runs,) = cursor.fetchone()
+    if open_runs > WAITING_RUNS:
+        raise SessionBusy
+    return bool(open_runs)
+
+
+def _created_event(new: NewRun, resumed: bool) -> Event:
+    payload = RunCreated(
+        run_kind=new.kind,
+        model=new.model,
+        session_id=new.session_id,
+        session_resumed=resumed,
+        page=dict(new.page) if new.page is not None else None,
+        dropped=new.dropped,
+        warnings=list(new.warnings) or None,
+    )
+    return Event(new.run_id, 1, "run.created", data_of(payload), datetime.now(UTC))
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

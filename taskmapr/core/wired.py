@@ -1,0 +1,57 @@
+"""The adapters of this process, named by `taskmapr.wiring` and handed over once while the apps
+start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from taskmapr.core.ports import (
+    AgentLoop,
+    LogTransport,
+    LogTransportSync,
+    ModelEndpoint,
+    ModelPort,
+    Policy,
+    PriceBook,
+    QueuePort,
+    SealerSource,
+    Signals,
+    SignalsAsync,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What services and engines may ask for. Factories make objects for the running event loop."""
+
+    queue: QueuePort
+    sealers: SealerSource
+    policy: Policy
+    prices: PriceBook
+    signals: Signals
+    log: LogTransportSync
+    #: The model port that serves an endpoint; imported on first use, in workers only.
+    model: Callable[[ModelEndpoint], ModelPort]
+    #: The agent loop; imported on first use, in workers only.
+    agent_loop: Callable[[], AgentLoop]
+    new_log: Callable[[], LogTransport]
+    new_signals: Callable[[], SignalsAsync]
+    #: The log's announcements for a web process (`orchestration.log.reader.Announcements`).
+    new_announcements: Callable[[], Any]
+
+
+_ports: Ports | None = None
+
+
+def wire(ports: Ports) -> None:
+    """Hand over the bundle. Tests may do so again; production does it once."""
+    global _ports  # noqa: PLW0603 - the one place where the process remembers its adapters
+    _ports = ports
+
+
+def ports() -> Ports:
+    if _ports is None:
+        raise RuntimeError("TaskMapr's adapters are not wired; is Django set up?")
+    return _ports
