@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -21,18 +20,12 @@ import orjson
 from orchestration.adapters.chat_completions.bodies import Habits, body_of
 from orchestration.adapters.chat_completions.failures import failure_of_status, refused_parameter
 from orchestration.adapters.chat_completions.streams import AnswerAssembler
+from orchestration.adapters.model_routes import address_of
 from taskmapr.core.errors import ModelAuthFailed, ModelFailed, ModelRequestRefused
 from taskmapr.core.ports import ModelEndpoint, ModelRequest, ModelResponse, ModelSink
 
 logger = logging.getLogger(__name__)
 
-_OPENAI: Final = "https://api.openai.com/v1"
-#: Prefixes of model names that say where the model is, when the endpoint names no address.
-KNOWN_ADDRESSES: Final[Mapping[str, str]] = {
-    "openai/": _OPENAI,
-    "ollama/": "http://127.0.0.1:11434/v1",
-    "openrouter/": "https://openrouter.ai/api/v1",
-}
 _CONNECT_S: Final = 10.0
 _CONNECTIONS: Final = 2_000
 _ERROR_BYTES: Final = 64 * 1024
@@ -115,14 +108,6 @@ class OpenAIChatModel:
             raise ModelFailed(_broken(error)) from None
         except aiohttp.ClientError:
             raise ModelFailed("The language model's answer broke off.") from None
-
-
-def address_of(endpoint: ModelEndpoint) -> tuple[str, str]:
-    """The base address without a trailing slash, and the model's name as its provider knows it."""
-    for prefix, address in KNOWN_ADDRESSES.items():
-        if endpoint.model.startswith(prefix):
-            return (endpoint.base_url or address).rstrip("/"), endpoint.model[len(prefix) :]
-    return (endpoint.base_url or _OPENAI).rstrip("/"), endpoint.model
 
 
 def _headers(endpoint: ModelEndpoint) -> dict[str, str]:

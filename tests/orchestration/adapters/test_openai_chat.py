@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from orchestration.adapters.openai_chat import OpenAIChatModel, address_of
+from orchestration.adapters.openai_chat import OpenAIChatModel
 from taskmapr.core.errors import ModelAuthFailed, ModelFailed, ModelRequestRefused
-from taskmapr.core.ports import ModelEndpoint
 from tests.modelserver.process import ScriptedServer
 from tests.orchestration.adapters.conformance import NAVIGATE, ModelPortConformance
 
@@ -169,24 +168,3 @@ class TestOpenAIChatModel(ModelPortConformance):
         (asked,) = server.requests("echo")
         assert asked["headers"]["x-title"] == "t"
         assert asked["body"]["reasoning_effort"] == "low"
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "address"),
-    [
-        (ModelEndpoint(model="gpt-5-mini"), ("https://api.openai.com/v1", "gpt-5-mini")),
-        (
-            ModelEndpoint(model="openai/m", base_url="http://h:1/v1/"),
-            ("http://h:1/v1", "m"),
-        ),
-        (ModelEndpoint(model="ollama/llama3"), ("http://127.0.0.1:11434/v1", "llama3")),
-        (
-            ModelEndpoint(model="openrouter/openai/gpt-4o"),
-            ("https://openrouter.ai/api/v1", "openai/gpt-4o"),
-        ),
-    ],
-)
-async def test_the_address_follows_from_the_endpoint(
-    endpoint: ModelEndpoint, address: tuple[str, str]
-) -> None:
-    assert address_of(endpoint) == address

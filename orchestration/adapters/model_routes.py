@@ -1,0 +1,60 @@
+"""Which adapter answers for an endpoint, and where an OpenAI-compatible model is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from taskmapr.core.errors import ModelNotConfigured
+from taskmapr.core.ports import ModelEndpoint, ModelPort, ModelRequest, ModelResponse, ModelSink
+
+AdapterName = Literal["openai", "litellm", "offline"]
+
+_OPENAI: Final = "https://api.openai.com/v1"
+#: Prefixes of model names that say where the model is, when the endpoint names no address.
+KNOWN_ADDRESSES: Final[Mapping[str, str]] = {
+    "openai/": _OPENAI,
+    "ollama/": "http://127.0.0.1:11434/v1",
+    "openrouter/": "https://openrouter.ai/api/v1",
+}
+OFFLINE_PREFIX: Final = "mock/"
+
+
+def adapter_of(endpoint: ModelEndpoint) -> AdapterName:
+    """The adapter named by the endpoint; for `auto` the first of these that holds:
+
+    `mock/...` is the built-in stand-in; a name without a provider, with a provider of
+    KNOWN_ADDRESSES, or with an address of its own is OpenAI-compatible; the rest is LiteLLM's. So
+    a LiteLLM provider with an address of its own (`azure/...`) must name its adapter.
+    """
+    match endpoint.adapter:
+        case "openai" | "litellm" | "offline" as named:
+            return named
+    if endpoint.model.startswith(OFFLINE_PREFIX):
+        return "offline"
+    has_known_prefix = endpoint.model.startswith(tuple(KNOWN_ADDRESSES))
+    if has_known_prefix or endpoint.base_url or "/" not in endpoint.model:
+        return "openai"
+    return "litellm"
+
+
+def address_of(endpoint: ModelEndpoint) -> tuple[str, str]:
+    """The base address without a trailing slash, and the model's name as its provider knows it."""
+    for prefix, address in KNOWN_ADDRESSES.items():
+        if endpoint.model.startswith(prefix):
+            return (endpoint.base_url or address).rstrip("/"), endpoint.model[len(prefix) :]
+    return (endpoint.base_url or _OPENAI).rstrip("/"), endpoint.model
+
+
+class RoutedModel:
+    """A model port that hands each request to the adapter of its endpoint."""
+
+    def __init__(self, adapters: Mapping[AdapterName, ModelPort]) -> None:
+        self._adapters = dict(adapters)
+
+    async def respond(self, request: ModelRequest, sink: ModelSink) -> ModelResponse:
+        """See ModelPort. Raises ModelNotConfigured when the adapter is not there."""
+        adapter = self._adapters.get(name := adapter_of(request.endpoint))
+        if adapter is None:
+            raise ModelNotConfigured(f"The model adapter {name!r} is not available here.")
+        return await adapter.respond(request, sink)

@@ -1,0 +1,108 @@
+"""Model turns that survive a provider's bad moment: retries, then other models.
+
+Both only as long as nothing of an answer has been heard: what a reader saw is never said again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from taskmapr.core.errors import ModelFailed
+from taskmapr.core.ports import ModelEndpoint, ModelPort, ModelRequest, ModelResponse, ModelSink
+
+logger = logging.getLogger(__name__)
+
+#: Seconds before the first and the second retry.
+BACKOFF_S: Final = (0.5, 1.5)
+#: A provider that asks for a longer pause than this is not asked again in this turn.
+LONGEST_PAUSE_S: Final = 10.0
+
+
+def _spread(seconds: float) -> float:
+    """Up to a fifth more, so that runs that failed together do not come back together."""
+    return seconds * random.uniform(1.0, 1.2)  # noqa: S311 - not a secret
+
+
+def _ignore(endpoint: ModelEndpoint) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(kw_only=True, slots=True)
+class ResilientModel:
+    """A model port around another one, made for one run.
+
+    When every endpoint fails, the failure of the first one is raised: it is the one configured.
+    """
+
+    model: ModelPort
+    #: Called once a turn, with the endpoint that gave the first output or ended without any.
+    on_answering: Callable[[ModelEndpoint], None] = _ignore
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[float], float] = _spread
+
+    async def respond(self, request: ModelRequest, sink: ModelSink) -> ModelResponse:
+        """See ModelPort. Tries the endpoint, then each of its fallbacks, three times each."""
+        first_failure: ModelFailed | None = None
+        for endpoint in (request.endpoint, *request.endpoint.fallbacks):
+            heard = _FirstOutput(sink, endpoint, self.on_answering)
+            try:
+                return await self._persist(replace(request, endpoint=endpoint), heard)
+            except ModelFailed as failure:
+                if heard.began:
+                    raise
+                first_failure = first_failure or failure
+                logger.warning("Model %s failed: %s", endpoint.model, failure.code)
+        assert first_failure is not None  # noqa: S101 - the loop ran at least once
+        raise first_failure
+
+    async def _persist(self, request: ModelRequest, heard: _FirstOutput) -> ModelResponse:
+        """Ask one endpoint, and again after a pause while that may help."""
+        for backoff_s in BACKOFF_S:
+            try:
+                return await self._ask(request, heard)
+            except ModelFailed as failure:
+                pause_s = self._pause_s(failure, backoff_s)
+                if heard.began or pause_s is None:
+                    raise
+            await self.sleep(pause_s)
+        return await self._ask(request, heard)
+
+    async def _ask(self, request: ModelRequest, heard: _FirstOutput) -> ModelResponse:
+        response = await self.model.respond(request, heard)
+        heard.begin()
+        return response
+
+    def _pause_s(self, failure: ModelFailed, backoff_s: float) -> float | None:
+        """None when asking again cannot help soon."""
+        if failure.permanent:
+            return None
+        asked_s = failure.retry_after_s or 0.0
+        return None if asked_s > LONGEST_PAUSE_S else max(asked_s, self.jitter(backoff_s))
+
+
+class _FirstOutput:
+    """A sink that notices the first output and then steps aside."""
+
+    def __init__(
+        self, sink: ModelSink, endpoint: ModelEndpoint, tell: Callable[[ModelEndpoint], None]
+    ) -> None:
+        self.began = False
+        self._sink, self._endpoint, self._tell = sink, endpoint, tell
+
+    def begin(self) -> None:
+        if not self.began:
+            self.began = True
+            self._tell(self._endpoint)
+
+    def text(self, delta: str) -> None:
+        self.begin()
+        self._sink.text(delta)
+
+    def reasoning(self, delta: str) -> None:
+        self.begin()
+        self._sink.reasoning(delta)
