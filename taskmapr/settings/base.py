@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from taskmapr.settings.env import ROOT, env
+from taskmapr.settings.secrets import secrets_of
+from taskmapr.settings.services import celery_broker_url, databases_of, services_of
 
 VERSION = "0.1.0"
 BASE_DIR = ROOT
 DATA_DIR = Path(env.text("TASKMAPR_DATA_DIR", str(ROOT / ".taskmapr"))).resolve()
 SITE_NAME = "TaskMapr"
 
-DEBUG = False
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+ENV = env.choice("ENV", ("dev", "test", "prod"), default="dev")
+DEBUG = env.flag("DJANGO_DEBUG", default=ENV == "dev")
+HOST = env.text("HOST", "127.0.0.1")
+PORT = env.integer("PORT", 8000, minimum=1)
+#: The address that people and links use; behind a proxy it differs from HOST and PORT.
+PUBLIC_URL = env.text("TASKMAPR_PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/")
+ALLOWED_HOSTS = env.words(
+    "ALLOWED_HOSTS",
+    ["localhost", "127.0.0.1", "[::1]", urlsplit(PUBLIC_URL).hostname or "localhost"],
+)
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 ROOT_URLCONF = "taskmapr.urls"
 ASGI_APPLICATION = "taskmapr.asgi.application"
 AUTH_USER_MODEL = "users.User"
@@ -37,6 +49,7 @@ INSTALLED_APPS = [
     "taskmapr.users",
     "agents_cfg",
     "orchestration",
+    "taskmapr.stack",
 ]
 
 MIDDLEWARE = [
@@ -68,6 +81,70 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [ROOT / "taskmapr" / "static"]
+
+# Where the servers are ---------------------------------------------------------------------------
+
+_services = services_of(env, DATA_DIR)
+EMBEDDED_POSTGRES = _services.embedded_postgres
+EMBEDDED_REDIS = _services.embedded_redis
+DATABASES, DATABASE_WARNINGS = databases_of(
+    env,
+    _services,
+    DATA_DIR,
+    # Connections are made when wanted and checked when taken; a burst waits instead of growing.
+    pool={
+        "min_size": 0,
+        "max_size": env.integer("TASKMAPR_DB_POOL_SIZE", 16, minimum=1),
+        "timeout": env.number("TASKMAPR_DB_POOL_TIMEOUT_S", 10, minimum=0.1),
+    },
+)
+REDIS_URL = _services.redis_url
+
+CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "chores"
+CELERY_TIMEZONE = "UTC"
+# Redelivery is no recovery: a lease in the database says who works, a lapsed one is found there.
+# So the broker's own timer only has to be longer than any task (a task ends within seconds).
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+}
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+#: The queues that the workers of `manage.py up` serve.
+WORKER_QUEUES = env.words("TASKMAPR_WORKER_QUEUES", ["runs.overlay", "chores"])
+
+# Who may come in ---------------------------------------------------------------------------------
+
+_secrets = secrets_of(env, kept_in=DATA_DIR / "secrets.json" if ENV == "dev" else None)
+SECRET_KEY = _secrets.django
+#: Master keys are derived from these: the first seals, all open.
+TASKMAPR_SECRET_KEYS = _secrets.masters
+JWT_SECRET = _secrets.jwt
+JWT_ALGORITHM = env.choice("JWT_ALGORITHM", ("hs256", "hs384", "hs512"), default="hs256").upper()
+DISABLE_AUTH = env.flag("DISABLE_AUTH")
+ALLOW_INSECURE = env.flag("TASKMAPR_ALLOW_INSECURE")
+#: A comma list; empty on a developer's machine means pages served from this machine.
+CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS", env.words("CORS_ORIGINS"))
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+LOG_LEVEL = env.choice(
+    "LOG_LEVEL", ("debug", "info", "warning", "error", "critical"), default="info"
+).upper()
+ASGI_SERVER = env.choice(
+    "TASKMAPR_ASGI_SERVER", ("uvicorn", "granian", "daphne"), default="uvicorn"
+)
 
 # What is ours. Names carry their unit; each is read from TASKMAPR_<NAME> once, here.
 TASKMAPR = {

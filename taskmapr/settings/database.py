@@ -46,10 +46,9 @@ def database_settings(
     if parts.scheme not in _SCHEMES:
         raise ImproperlyConfigured("DATABASE_URL must begin with postgresql://")
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    host = query.get("host") or parts.hostname or ""
     options: dict[str, Any] = {
         "connect_timeout": _seconds(query.get("connect_timeout")),
-        **_tls_options(host, query, tls),
+        **_tls_options(url, query, tls),
     }
     if pool is not None:
         options["pool"] = dict(pool)
@@ -58,7 +57,7 @@ def database_settings(
         "NAME": unquote(parts.path.lstrip("/")) or "postgres",
         "USER": unquote(parts.username or query.get("user", "")),
         "PASSWORD": unquote(parts.password or query.get("password", "")),
-        "HOST": host,
+        "HOST": _host(url),
         "PORT": str(_port(url) or query.get("port", "")),
         # Under ASGI every request may be another thread: kept connections would only pile up.
         "CONN_MAX_AGE": 0,
@@ -71,16 +70,21 @@ def database_settings(
     return settings
 
 
-def is_hosted(host: str) -> bool:
+def is_hosted(url: str) -> bool:
     """True for a database of Supabase, which is always spoken to over verified TLS."""
-    return "supabase" in host.lower()
+    return "supabase" in _host(url).lower()
 
 
-def _tls_options(host: str, query: Mapping[str, str], tls: HostedTls) -> dict[str, str]:
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return parse_qs(parts.query).get("host", [""])[-1] or parts.hostname or ""
+
+
+def _tls_options(url: str, query: Mapping[str, str], tls: HostedTls) -> dict[str, str]:
     mode = query.get("sslmode", "")
     if mode and mode not in _SSL_MODES:
         raise ImproperlyConfigured(f"sslmode must be one of {', '.join(sorted(_SSL_MODES))}")
-    if not is_hosted(host):
+    if not is_hosted(url):
         return {name: query[name] for name in ("sslmode", "sslrootcert") if name in query}
     if tls.allow_invalid:
         return {"sslmode": "require"}

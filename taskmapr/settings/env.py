@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 
 ROOT = Path(__file__).resolve().parents[2]
 _TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off", ""}
+_FALSE = {"0", "false", "no", "off"}
 
 
 class Env:
@@ -37,10 +37,11 @@ class Env:
         return value or default
 
     def flag(self, name: str, default: bool = False) -> bool:
-        value = self._values.get(name)
-        if value is None:
+        """An empty value is an absent one, as in a `.env` that lists every name."""
+        value = self.text(name)
+        if not value:
             return default
-        if (word := value.strip().lower()) in _TRUE:
+        if (word := value.lower()) in _TRUE:
             return True
         if word in _FALSE:
             return False

@@ -1,5 +1,15 @@
-"""Settings of a server that others reach."""
+"""Settings of a server that others reach. What must not be left open is refused by the checks."""
 
 from taskmapr.settings.base import *  # noqa: F403
+from taskmapr.settings.env import env
 
-DEBUG = False
+SECURE_SSL_REDIRECT = env.flag("TASKMAPR_HTTPS_REDIRECT", default=True)
+# Probes come from inside, over plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^health/?$", r"^metrics/?$"]
+SECURE_HSTS_SECONDS = env.integer("TASKMAPR_HSTS_SECONDS", 365 * 24 * 3600)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("TASKMAPR_HSTS_SUBDOMAINS")
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+if env.flag("TASKMAPR_BEHIND_PROXY"):
+    # Only where a proxy sets this header itself: a client could claim HTTPS otherwise.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -1,20 +1,19 @@
-"""Settings of the test suite. `tests/conftest.py` starts the servers and names them here."""
-
-from pathlib import Path
-
-import certifi
+"""Settings of the test suite. `tests/conftest.py` starts the servers and names them."""
 
 from taskmapr.settings.base import *  # noqa: F403
-from taskmapr.settings.database import HostedTls, database_settings
-from taskmapr.settings.env import env
 
 SECRET_KEY = "only-for-tests-only-for-tests-only-for-tests"  # noqa: S105
+TASKMAPR_SECRET_KEYS = ["first-master-only-for-tests-only-for-tests"]
+JWT_SECRET = "signing-only-for-tests-only-for-tests-only"  # noqa: S105
+DEBUG = False
 
 # One connection per thread: tests see what they wrote, and a clone can be made and dropped.
-DATABASES = {
-    "default": database_settings(
-        env.text("DATABASE_URL"), tls=HostedTls(roots=Path(certifi.where())), pool=None
-    )
+DATABASES["default"]["OPTIONS"].pop("pool")
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = False
+STORAGES = {
+    **globals().get("STORAGES", {}),
+    # Nothing is collected before tests run.
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
 }
-REDIS_URL = env.text("REDIS_URL")
 TASKMAPR = {**TASKMAPR, "offline_model_delay_ms": 0}

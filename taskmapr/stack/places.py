@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 from taskmapr.stack.children import Account
 from taskmapr.stack.errors import StackFailed
@@ -38,6 +39,18 @@ def socket_directory(data_dir: Path) -> Path:
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"taskmapr-{os.getuid()}-{digest}"
+
+
+def postgres_url(data_dir: Path, database: str = "taskmapr") -> str:
+    """Where the embedded PostgreSQL of data_dir listens when it runs."""
+    return (
+        f"postgresql://postgres@/{database}?host={quote(str(socket_directory(data_dir)), safe='')}"
+    )
+
+
+def redis_url(data_dir: Path, number: int = 0) -> str:
+    """Where the embedded Redis of data_dir listens when it runs."""
+    return f"unix://{socket_directory(data_dir) / 'redis.sock'}?db={number}"
 
 
 def log_open(path: Path) -> IO[bytes]:

@@ -8,16 +8,20 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
 from taskmapr.stack.children import is_reachable, service_account, spawn, stop
 from taskmapr.stack.errors import StackFailed
-from taskmapr.stack.places import directory_make, log_open, log_tail, socket_directory
+from taskmapr.stack.places import (
+    directory_make,
+    log_open,
+    log_tail,
+    postgres_url,
+    socket_directory,
+)
 
-_USER = "postgres"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
 
@@ -49,7 +53,7 @@ class EmbeddedPostgres:
         return self._process
 
     def url_of(self, database: str) -> str:
-        return f"postgresql://{_USER}@/{database}?host={quote(str(self._sockets), safe='')}"
+        return postgres_url(self._base, database)
 
     def start(self) -> None:
         """The server accepts connections and has a database `taskmapr`. Raises StackFailed."""
@@ -160,7 +164,7 @@ def _initdb(files: Path) -> list[str | Path]:
     return [
         binaries() / "initdb",
         f"--pgdata={files}",
-        f"--username={_USER}",
+        "--username=postgres",
         "--auth-local=trust",
         "--auth-host=reject",
         "--encoding=UTF8",

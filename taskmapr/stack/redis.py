@@ -13,7 +13,7 @@ import redis
 
 from taskmapr.stack.children import is_reachable, service_account, spawn, stop
 from taskmapr.stack.errors import StackFailed
-from taskmapr.stack.places import directory_make, log_open, log_tail, socket_directory
+from taskmapr.stack.places import directory_make, log_open, log_tail, redis_url, socket_directory
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
@@ -45,7 +45,7 @@ class EmbeddedRedis:
         return self._process
 
     def url_of(self, number: int) -> str:
-        return f"unix://{self._sockets / 'redis.sock'}?db={number}"
+        return redis_url(self._base, number)
 
     def start(self) -> None:
         """The server accepts connections and has read what it kept. Raises StackFailed."""

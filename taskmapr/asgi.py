@@ -1,0 +1,15 @@
+"""The web process: what uvicorn, granian or daphne serve."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
+
+application = get_asgi_application()
+
+from taskmapr.stack.checks import refuse_unsafe_start  # noqa: E402 - after Django's set-up
+
+refuse_unsafe_start()

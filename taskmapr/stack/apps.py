@@ -1,0 +1,19 @@
+"""The stack as a Django app: its commands and the start-up checks."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.checks import register
+
+
+class StackConfig(AppConfig):
+    name = "taskmapr.stack"
+    label = "stack"
+    verbose_name = "Stack"
+
+    def ready(self) -> None:
+        from taskmapr.stack import checks  # noqa: PLC0415 - needs the settings, so not before ready
+
+        register(checks.check_secrets, checks.TAG)
+        register(checks.check_exposure, checks.TAG)
+        register(checks.check_database, checks.TAG)
