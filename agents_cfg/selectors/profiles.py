@@ -1,0 +1,149 @@
+"""Which profile and which model a run uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from django.conf import settings
+
+from agents_cfg.models import ModelProfile, OverlayProfile
+from taskmapr.core.errors import ModelNotConfigured, NotFound
+from taskmapr.core.ports import ModelEndpoint
+
+#: Seconds for which a process uses a profile before it looks again.
+FRESH_S: Final = 2.0
+#: Fallbacks of fallbacks are followed this far; also ends circles.
+MAX_FALLBACKS: Final = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChoice:
+    """The profile of one request, as plain data: nothing of it touches the database later."""
+
+    profile: OverlayProfile
+    endpoint: ModelEndpoint
+
+
+class _Fresh:
+    """Remembers answers for FRESH_S seconds: starts of runs come in bursts and ask the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, tuple[float, object]] = {}
+
+    def get(self, key: object, make: Callable[[], T]) -> T:
+        now = time.monotonic()
+        known = self._known.get(key)
+        if known is not None and known[0] > now:
+            return known[1]  # type: ignore[return-value] - a key always has one type of answer
+        value = make()
+        self._known[key] = (now + FRESH_S, value)
+        return value
+
+    def forget(self) -> None:
+        self._known.clear()
+
+
+_fresh = _Fresh()
+
+
+def profiles_forget() -> None:
+    """Let the next question go to the database: after a change in this process, and in tests."""
+    _fresh.forget()
+
+
+def profile_choose(*, name: str | None, origin: str | None) -> OverlayProfile:
+    """The profile named by the request, else the one of its origin, else the default.
+
+    Raises NotFound for an unknown name. Without any stored profile the built-in defaults hold.
+    """
+    return _fresh.get(("choose", name, origin), lambda: _choose(name, origin))
+
+
+def _choose(name: str | None, origin: str | None) -> OverlayProfile:
+    profiles = OverlayProfile.objects.select_related("model__fallback")
+    if name:
+        profile = profiles.filter(name=name).first()
+        if profile is None:
+            raise NotFound(f"There is no profile {name!r}.")
+        return profile
+    by_origin = profiles.filter(allowed_origins__contains=[origin]).first() if origin else None
+    return by_origin or profiles.filter(is_default=True).first() or OverlayProfile(name="default")
+
+
+def profile_get(profile_id: int | None) -> OverlayProfile:
+    """A stored profile by id; the built-in defaults if it is gone."""
+    return _fresh.get(("get", profile_id), lambda: _get(profile_id))
+
+
+def _get(profile_id: int | None) -> OverlayProfile:
+    found = OverlayProfile.objects.select_related("model").filter(pk=profile_id).first()
+    return found or OverlayProfile(name="default")
+
+
+def endpoint_for(profile: OverlayProfile, asked: str | None = None) -> ModelEndpoint:
+    """Where the model of this profile is; `asked` is honoured if the profile's list has it.
+
+    Raises ModelNotConfigured outside dev mode when there is nothing but the built-in stand-in.
+    """
+    wanted = asked if asked and asked in profile.allowed_models else None
+    return _fresh.get(("endpoint", profile.model_id, wanted), lambda: _endpoint(profile, wanted))
+
+
+def _endpoint(profile: OverlayProfile, wanted: str | None) -> ModelEndpoint:
+    if wanted is not None:
+        named = ModelProfile.objects.filter(is_enabled=True, name=wanted).first()
+        return _of_row(named) if named is not None else _of_environment(wanted)
+    if profile.model is not None and profile.model.is_enabled:
+        return _of_row(profile.model)
+    return _of_environment(settings.TASKMAPR["default_model"])
+
+
+def _of_row(row: ModelProfile) -> ModelEndpoint:
+    fallbacks, following = [], row.fallback
+    while following is not None and following.is_enabled and len(fallbacks) < MAX_FALLBACKS:
+        fallbacks.append(_plain(following))
+        following = following.fallback
+    return _plain(row, fallbacks)
+
+
+def _plain(row: ModelProfile, fallbacks: list[ModelEndpoint] | None = None) -> ModelEndpoint:
+    own = settings.TASKMAPR
+    return ModelEndpoint(
+        model=row.model,
+        base_url=row.base_url,
+        api_key=getattr(row, "api_key", "") or ("" if row.base_url else own["openai_api_key"]),
+        adapter=row.adapter,
+        max_output_tokens=row.max_output_tokens,
+        context_tokens=row.context_tokens,
+        timeout_s=row.timeout_s,
+        input_price_usd=_price(row.input_price_usd),
+        output_price_usd=_price(row.output_price_usd),
+        supports_tools=row.supports_tools,
+        fallbacks=tuple(fallbacks or ()),
+    )
+
+
+def _price(value: object) -> float | None:
+    return None if value is None else float(str(value))
+
+
+def _of_environment(model: str) -> ModelEndpoint:
+    own = settings.TASKMAPR
+    if own["openai_api_key"] or own["openai_base_url"]:
+        return ModelEndpoint(
+            model=model, base_url=own["openai_base_url"], api_key=own["openai_api_key"]
+        )
+    if not settings.DEBUG and not own["offline_model"]:
+        raise ModelNotConfigured
+    return ModelEndpoint(
+        model="mock/echo",
+        adapter="offline",
+        input_price_usd=0.0,
+        output_price_usd=0.0,
+        extra={"delay_ms": own["offline_model_delay_ms"]},
+    )

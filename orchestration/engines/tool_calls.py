@@ -1,0 +1,227 @@
+"""Calling tools for a model: checked, permitted, once, and in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from orchestration.execution.drive import HeldRun, Paused
+from orchestration.log.transcript import tool_output
+from orchestration.models.approval import ApprovalAsks
+from orchestration.page.sensitive import redact_members
+from orchestration.services import effects, pausing
+from taskmapr.core.errors import InvalidInput, LeaseLost, TaskMaprError
+from taskmapr.core.events import ApprovalRequested, ToolCompleted, ToolStarted
+from taskmapr.core.ports import StopRun, ToolCallRequest
+from taskmapr.core.tools import ToolContext, ToolSpec
+from taskmapr.foundation.aio import in_database
+
+logger = logging.getLogger(__name__)
+
+#: Makes the trusted context of one call.
+ContextFor = Callable[[str], ToolContext]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a call ended, as the model and the log see it."""
+
+    ok: bool
+    result: Any = None
+    error: str | None = None
+    replayed: bool = False
+
+    def receipt(self) -> dict[str, Any]:
+        return {"ok": self.ok, "result": self.result, "error": self.error}
+
+
+class ToolCaller:
+    """Carries out the tool calls of one run: the `invoke` of an agent loop."""
+
+    def __init__(self, held: HeldRun, context_for: ContextFor) -> None:
+        self._held = held
+        self._context_for = context_for
+        # What people decided in earlier attempts, by what was asked and about which call.
+        asked = {e.data["approval_id"]: e.data for e in _of(held, "approval.requested")}
+        self._decisions = {
+            (asked[e.data["approval_id"]]["asks"], e.data.get("call_id")): e.data
+            for e in _of(held, "approval.resolved")
+        }
+
+    async def __call__(self, call: ToolCallRequest, spec: ToolSpec | None) -> str:
+        """The text that the model reads. Raises Paused when a person must say something first."""
+        name = spec.name if spec is not None else call.name
+        writer = self._held.writer
+        args = _arguments(call.arguments)
+        if call.call_id not in writer.state.open_calls:
+            shown = redact_members(args) if isinstance(args, dict) else {}
+            started = ToolStarted(
+                call_id=call.call_id, tool=name, step=writer.state.steps, args=shown
+            )
+            writer.append(started)
+            logger.info("[TaskMapr] Tool call: %s(%s)", name, orjson.dumps(shown).decode()[:200])
+        begun = time.monotonic()
+        outcome = await self._outcome(call, spec, args)
+        writer.append(
+            ToolCompleted(
+                call_id=call.call_id,
+                tool=name,
+                ok=outcome.ok,
+                duration_ms=round((time.monotonic() - begun) * 1000),
+                replayed=outcome.replayed,
+                result=outcome.result,
+                error=outcome.error,
+            )
+        )
+        if spec is not None and spec.has_effect:
+            await writer.barrier()
+        return tool_output(outcome.ok, outcome.result, outcome.error)
+
+    async def _outcome(self, call: ToolCallRequest, spec: ToolSpec | None, args: Any) -> Outcome:
+        if spec is None:
+            return Outcome(ok=False, error=f"There is no tool {call.name}.")
+        try:
+            if not isinstance(args, dict):
+                raise InvalidInput("The arguments must be one JSON object.")  # noqa: TRY301
+            spec.check(args)
+        except InvalidInput as error:
+            return Outcome(ok=False, error=error.detail)
+        fingerprint = effects.fingerprint_of(spec.name, args)
+        if spec.needs_approval or spec.danger == "dangerous":
+            decision = await self._decision("approval", call, spec, args, fingerprint)
+            if decision != "approved":
+                return Outcome(ok=False, error=_REFUSED.get(decision, _REFUSED["denied"]))
+        if spec.has_effect:
+            return await self._once(call, spec, args, fingerprint)
+        return await self._perform(call, spec, args)
+
+    async def _once(
+        self, call: ToolCallRequest, spec: ToolSpec, args: dict[str, Any], fingerprint: str
+    ) -> Outcome:
+        """Perform an effect that no earlier attempt performed; answer from its receipt otherwise."""
+        # Everything that led to the effect is stored before it begins.
+        await self._held.writer.barrier()
+        entry = await self._begin(call, spec, fingerprint)
+        if entry.state == "unknown":
+            decision = await self._decision("outcome", call, spec, args, fingerprint)
+            if decision == "expired":
+                return Outcome(ok=False, error=_REFUSED["unknown"])
+            if decision == "happened":
+                outcome = Outcome(ok=True, result={"confirmed_by_person": True}, replayed=True)
+                await self._settle(call, outcome)
+                return outcome
+            entry = await self._begin(call, spec, fingerprint, again=True)
+        if entry.receipt is not None:
+            return Outcome(**entry.receipt, replayed=True)
+        outcome = await self._perform(call, spec, args)
+        await self._settle(call, outcome)
+        return outcome
+
+    async def _begin(
+        self, call: ToolCallRequest, spec: ToolSpec, fingerprint: str, *, again: bool = False
+    ) -> effects.EffectEntry:
+        return await in_database(
+            partial(
+                effects.effect_begin,
+                run_id=self._held.run_id,
+                lease_token=self._held.claim.lease_token,
+                call_id=call.call_id,
+                tool=spec.name,
+                fingerprint=fingerprint,
+                again=again,
+            )
+        )
+
+    async def _settle(self, call: ToolCallRequest, outcome: Outcome) -> None:
+        await in_database(
+            partial(
+                effects.effect_settle,
+                run_id=self._held.run_id,
+                lease_token=self._held.claim.lease_token,
+                call_id=call.call_id,
+                receipt=outcome.receipt(),
+            )
+        )
+
+    async def _perform(
+        self, call: ToolCallRequest, spec: ToolSpec, args: dict[str, Any]
+    ) -> Outcome:
+        try:
+            async with asyncio.timeout(spec.timeout_s):
+                result = await spec.handler(self._context_for(call.call_id), args)
+        except TimeoutError:
+            return Outcome(ok=False, error=f"The tool took longer than {spec.timeout_s:g} s.")
+        except (StopRun, LeaseLost):
+            raise
+        except TaskMaprError as error:
+            return Outcome(ok=False, error=error.detail)
+        except Exception:
+            # Tools come from many authors; a broken one must not break the run that called it.
+            logger.exception("tool %s failed", spec.name)
+            return Outcome(ok=False, error="The tool failed unexpectedly.")
+        return Outcome(ok=True, result=result)
+
+    async def _decision(
+        self, asks: str, call: ToolCallRequest, spec: ToolSpec, args: Any, fingerprint: str
+    ) -> str:
+        """What a person decided about exactly this action; asks and pauses the run if nobody did."""
+        given: Mapping[str, Any] | None = self._decisions.get((asks, call.call_id))
+        if given is not None and given.get("fingerprint") == fingerprint:
+            return str(given["decision"])
+        approval = await in_database(
+            partial(
+                pausing.approval_open,
+                run_id=self._held.run_id,
+                asks=ApprovalAsks(asks),
+                question={"prompt": _PROMPTS[asks].format(tool=spec.name), "args": args},
+                call_id=call.call_id,
+                tool=spec.name,
+                fingerprint=fingerprint,
+            )
+        )
+        self._held.writer.append(
+            ApprovalRequested(
+                approval_id=str(approval.pk),
+                asks=asks,  # type: ignore[arg-type] - one of the two literals above
+                expires_at=approval.expires_at.isoformat(),
+                fingerprint=fingerprint,
+                call_id=call.call_id,
+                tool=spec.name,
+                prompt=_PROMPTS[asks].format(tool=spec.name),
+                args=redact_members(args),
+            )
+        )
+        raise Paused(spec.name)
+
+
+_PROMPTS = {
+    "approval": "May {tool} be called with these arguments?",
+    "outcome": "{tool} was begun and its end is unknown, because its worker stopped. Did it happen?",
+}
+
+_REFUSED = {
+    "denied": "A person refused this call.",
+    "expired": "Nobody permitted this call in time.",
+    "unknown": "It is unknown whether this call took effect. It was not repeated.",
+}
+
+
+def _arguments(text: str) -> Any:
+    try:
+        return orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _of(held: HeldRun, kind: str) -> list[Any]:
+    return [event for event in held.claim.events if event.kind == kind]
+
+

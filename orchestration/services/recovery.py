@@ -1,0 +1,141 @@
+"""Finding runs that nobody works on, and seeing them to an end or into other hands."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from orchestration.log.endings import Verdict
+from orchestration.log.store import session_successors
+from orchestration.log.unheld import RunHeld, UnheldRun, run_take_unheld
+from orchestration.models import Run
+from orchestration.services.run_end import run_fail_unclaimed, successors_enqueue
+from orchestration.services.run_queue import runs_enqueue
+from taskmapr.core import wired
+from taskmapr.core.errors import AlreadyFinished, NoWorker, QueueUnavailable, TimedOut, WorkerLost
+from taskmapr.core.events import ReasoningCompleted, RunRetrying
+from taskmapr.core.run_kinds import run_kind
+from taskmapr.core.run_state import QUEUED, RETRYING, RUNNING
+
+logger = logging.getLogger(__name__)
+
+#: A queued run is put on its queue again after this long: its job may have been lost.
+REQUEUE_AFTER: Final = timedelta(seconds=20)
+#: A session's waiting run is looked at when it has waited this long.
+STUCK_AFTER: Final = timedelta(seconds=10)
+
+
+def runs_recover() -> dict[str, int]:
+    """One sweep. Safe to run at any time, by several processes at once.
+
+    Returns how many runs were taken up again, ended as lost, failed for want of a worker, put on
+    their queue again, and given their turn in a session.
+    """
+    counts = {"resumed": 0, "lost": 0, "unclaimed": 0, "requeued": 0, "freed": 0}
+    for run_id in _lapsed():
+        counts[_recover(run_id)] += 1
+    counts["unclaimed"], counts["requeued"] = _queued_too_long()
+    counts["freed"] = _free_waiting()
+    if any(counts.values()):
+        logger.info("recovery: %s", ", ".join(f"{n} {word}" for word, n in counts.items() if n))
+    return counts
+
+
+def _lapsed() -> list[UUID]:
+    return list(
+        Run.objects.filter(status=RUNNING)
+        .filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=Now()))
+        .values_list("pk", flat=True)
+    )
+
+
+def _recover(run_id: UUID) -> str:
+    try:
+        with transaction.atomic():
+            held = run_take_unheld(run_id)
+            if (verdict := _verdict(held)) is not None:
+                successors = held.finish(verdict)
+                word = "lost"
+            else:
+                _retry(held)
+                successors, word = [run_id], "resumed"
+    except (RunHeld, AlreadyFinished):
+        return "freed"
+    successors_enqueue(successors)
+    return word
+
+
+def _verdict(held: UnheldRun) -> Verdict | None:
+    """How a lost run ends; None when another worker may go on with it."""
+    kind = run_kind(held.run.kind)
+    if held.run.deadline_at is not None and held.run.deadline_at < datetime.now(UTC):
+        return Verdict(error=TimedOut("The run took longer than it may."))
+    if held.run.attempt >= kind.max_attempts:
+        return Verdict(error=WorkerLost())
+    if kind.when_lost == "resume_unless_output" and held.state.has_output:
+        return Verdict(error=WorkerLost())
+    return None
+
+
+def _retry(held: UnheldRun) -> None:
+    if held.state.reasoning_open:
+        held.append(ReasoningCompleted())
+    held.append(RunRetrying(attempt=held.run.attempt + 1, reason=WorkerLost.code))
+    held.run.enqueued_at = datetime.now(UTC)
+    held.run.save(update_fields=["enqueued_at"])
+    held.store()
+
+
+def _queued_too_long() -> tuple[int, int]:
+    """(failed for want of a worker, queued again)."""
+    now = datetime.now(UTC)
+    queued = Run.objects.filter(
+        status__in=(QUEUED, RETRYING), enqueued_at__lt=now - REQUEUE_AFTER
+    ).values_list("pk", "enqueued_at")
+    late = list(queued)
+    if not late:
+        return 0, 0
+    try:
+        has_worker = bool(wired.ports().signals.workers())
+    except QueueUnavailable:
+        has_worker = False
+    limit = now - timedelta(seconds=settings.TASKMAPR["no_worker_after_s"])
+    failed = 0
+    again = []
+    for run_id, since in late:
+        if has_worker:
+            again.append(run_id)
+        elif since < limit:
+            failed += run_fail_unclaimed(run_id=run_id, error=NoWorker())
+    _requeue(again)
+    return failed, len(again)
+
+
+def _requeue(run_ids: list[UUID]) -> None:
+    try:
+        runs_enqueue(run_ids)
+    except QueueUnavailable:
+        logger.warning("queue away; %d runs wait on", len(run_ids))
+
+
+def _free_waiting() -> int:
+    """Runs that wait for a turn in a session where nothing is under way any more."""
+    sessions = list(
+        Run.objects.filter(
+            status=QUEUED,
+            enqueued_at__isnull=True,
+            created_at__lt=datetime.now(UTC) - STUCK_AFTER,
+        )
+        .values_list("session_id", flat=True)
+        .distinct()
+    )
+    freed = session_successors([s for s in sessions if s]) if sessions else []
+    successors_enqueue(freed)
+    return len(freed)

@@ -1,0 +1,68 @@
+"""What is kept for how long."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from orchestration.models import Run, Session
+from taskmapr.core.run_kinds import run_kinds
+from taskmapr.core.run_state import FINAL_STATUSES
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 500
+
+
+def retention_apply() -> dict[str, int]:
+    """Erase what is past its time. Returns how many runs and sessions were touched."""
+    counts = {"content": 0, "sessions": 0}
+    for kind in run_kinds():
+        limit = datetime.now(UTC) - timedelta(hours=kind.content_retention_h)
+        ended = Run.objects.filter(
+            kind=kind.name,
+            status__in=FINAL_STATUSES,
+            finished_at__lt=limit,
+            content_erased_at__isnull=True,
+        ).values_list("pk", flat=True)
+        while batch := list(ended[:BATCH]):
+            run_contents_erase(batch)
+            counts["content"] += len(batch)
+    days = settings.TASKMAPR["session_ttl_days"]
+    if days:
+        idle = Session.objects.filter(updated_at__lt=datetime.now(UTC) - timedelta(days=days))
+        for session_id in idle.values_list("pk", flat=True):
+            session_erase(session_id=session_id)
+            counts["sessions"] += 1
+    logger.info("retention: %(content)d runs emptied, %(sessions)d sessions removed", counts)
+    return counts
+
+
+@transaction.atomic
+def run_contents_erase(run_ids: list[UUID]) -> None:
+    """Take events, request, instructions and receipts of ended runs away; their row stays."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL taskmapr.erasing = 'on'")
+        cursor.execute("DELETE FROM agent_run_events WHERE run_id = ANY(%s)", [run_ids])
+        cursor.execute("SET LOCAL taskmapr.erasing = 'off'")
+        cursor.execute("UPDATE agent_effects SET receipt = NULL WHERE run_id = ANY(%s)", [run_ids])
+        cursor.execute(
+            "UPDATE agent_approvals SET question = '{}', answer = NULL WHERE run_id = ANY(%s)",
+            [run_ids],
+        )
+    Run.objects.filter(pk__in=run_ids).update(
+        input={}, instructions="", content_erased_at=datetime.now(UTC)
+    )
+
+
+@transaction.atomic
+def session_erase(*, session_id: str) -> None:
+    """Remove a session with its messages, runs, events and files. Open runs go with it."""
+    run_ids = list(Run.objects.filter(session_id=session_id).values_list("pk", flat=True))
+    run_contents_erase(run_ids)
+    Session.objects.filter(pk=session_id).delete()

@@ -1,0 +1,43 @@
+"""Jobs. Each takes ids only and calls one service; Celery's redelivery is never relied upon."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from celery import shared_task
+
+from orchestration.execution.executor import executor
+from orchestration.log.partitions import partitions_ensure as make_partitions
+from orchestration.services.pausing import approvals_expire as expire
+from orchestration.services.recovery import runs_recover as recover
+from orchestration.services.retention import retention_apply as apply_retention
+from orchestration.services.run_queue import runs_enqueue
+from taskmapr.core import jobs
+
+
+@shared_task(name=jobs.RUN_EXECUTE, acks_late=False, ignore_result=True)
+def run_execute(run_id: str) -> None:
+    """Hand the run to this worker's loop; without a free slot, to the end of the queue."""
+    if not executor().take(UUID(run_id)):
+        runs_enqueue([UUID(run_id)])
+
+
+@shared_task(name=jobs.RUNS_RECOVER, ignore_result=True)
+def runs_recover() -> None:
+    recover()
+
+
+@shared_task(name=jobs.APPROVALS_EXPIRE, ignore_result=True)
+def approvals_expire() -> None:
+    expire()
+
+
+@shared_task(name=jobs.PARTITIONS_ENSURE, ignore_result=True)
+def partitions_ensure() -> None:
+    make_partitions(datetime.now(UTC))
+
+
+@shared_task(name=jobs.RETENTION_APPLY, ignore_result=True)
+def retention_apply() -> None:
+    apply_retention()
