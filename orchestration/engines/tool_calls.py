@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -106,7 +105,8 @@ class ToolCaller:
     async def _once(
         self, call: ToolCallRequest, spec: ToolSpec, args: dict[str, Any], fingerprint: str
     ) -> Outcome:
-        """Perform an effect that no earlier attempt performed; answer from its receipt otherwise."""
+        """Perform an effect that no earlier attempt performed; answer from its receipt
+        otherwise."""
         # Everything that led to the effect is stored before it begins.
         await self._held.writer.barrier()
         entry = await self._begin(call, spec, fingerprint)
@@ -172,7 +172,8 @@ class ToolCaller:
     async def _decision(
         self, asks: str, call: ToolCallRequest, spec: ToolSpec, args: Any, fingerprint: str
     ) -> str:
-        """What a person decided about exactly this action; asks and pauses the run if nobody did."""
+        """What a person decided about exactly this action; asks and pauses the run if nobody
+        did."""
         given: Mapping[str, Any] | None = self._decisions.get((asks, call.call_id))
         if given is not None and given.get("fingerprint") == fingerprint:
             return str(given["decision"])
@@ -204,7 +205,7 @@ class ToolCaller:
 
 _PROMPTS = {
     "approval": "May {tool} be called with these arguments?",
-    "outcome": "{tool} was begun and its end is unknown, because its worker stopped. Did it happen?",
+    "outcome": "{tool} was begun, and its worker stopped before the end. Did it happen?",
 }
 
 _REFUSED = {
@@ -223,5 +224,3 @@ def _arguments(text: str) -> Any:
 
 def _of(held: HeldRun, kind: str) -> list[Any]:
     return [event for event in held.claim.events if event.kind == kind]
-
-

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.utils.module_loading import import_string
-from taskmapr.foundation.aio import in_database
 
 from orchestration.log.endings import Totals, Verdict, ending_of, last_events
 from orchestration.log.transcript import Transcript
@@ -24,6 +23,7 @@ from taskmapr.core.events import CommandReceived, RunFinished, RunPaused, RunSta
 from taskmapr.core.ports import StopRun
 from taskmapr.core.run_kinds import run_kind
 from taskmapr.core.run_state import fold
+from taskmapr.foundation.aio import in_database
 
 logger = logging.getLogger(__name__)
 

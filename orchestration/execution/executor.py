@@ -18,7 +18,6 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from taskmapr.foundation.aio import in_database
 
 from orchestration.execution.drive import HeldRun, run_drive
 from orchestration.execution.loop import LoopThread
@@ -31,6 +30,7 @@ from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.ports import WorkerInfo
 from taskmapr.core.run_kinds import run_kind
+from taskmapr.foundation.aio import in_database
 
 logger = logging.getLogger(__name__)
 
