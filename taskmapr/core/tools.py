@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -30,6 +30,8 @@ class ToolContext:
     options: Mapping[str, Any] = field(default_factory=dict)
     #: Appends `ui.actions` to the run's log.
     emit_actions: Callable[[list[dict[str, Any]]], None] = lambda actions: None
+    #: What the run has told the page before this call, items {type, payload}.
+    sent_actions: Sequence[Mapping[str, Any]] = ()
     #: The request of the run, as stored (redacted).
     request: Mapping[str, Any] = field(default_factory=dict)
 
