@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+handler400 = "taskmapr.foundation.pages.bad_request"
+handler403 = "taskmapr.foundation.pages.permission_denied"
+handler404 = "taskmapr.foundation.pages.page_not_found"
+handler500 = "taskmapr.foundation.pages.server_error"
 
 urlpatterns = [
+    path("", include("taskmapr.foundation.urls")),
+    path("api/v1/", include("taskmapr.users.urls")),
     path("admin/", admin.site.urls),
 ]

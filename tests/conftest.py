@@ -66,6 +66,25 @@ def django_db_setup(
         connection.close()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _append_only_tables_may_be_emptied() -> Iterator[None]:
+    """Tests that commit are cleaned up by TRUNCATE, which the run log refuses unless told."""
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    teardown = TransactionTestCase._fixture_teardown
+
+    def erasing(self: TransactionTestCase) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET taskmapr.erasing = 'on'")
+            teardown(self)
+            cursor.execute("RESET taskmapr.erasing")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", erasing)
+        yield
+
+
 def _connect_to(connection: Any, database: str) -> None:
     connection.close()
     connection.settings_dict["NAME"] = database

@@ -8,6 +8,7 @@ APPROVALS_EXPIRE = "orchestration.approvals_expire"
 PARTITIONS_ENSURE = "orchestration.partitions_ensure"
 RETENTION_APPLY = "orchestration.retention_apply"
 TOKENS_PRUNE = "users.tokens_prune"
+USERS_ERASE = "users.users_erase"
 
 QUEUE_CHORES = "chores"
 #: Runs are queued by kind: `runs.overlay`, later `runs.task` and so on.
@@ -20,4 +21,5 @@ JOB_NAMES = (
     PARTITIONS_ENSURE,
     RETENTION_APPLY,
     TOKENS_PRUNE,
+    USERS_ERASE,
 )

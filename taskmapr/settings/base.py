@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from taskmapr.foundation.telemetry.logs import logging_config
 from taskmapr.settings.env import ROOT, env
 from taskmapr.settings.secrets import secrets_of
 from taskmapr.settings.services import celery_broker_url, databases_of, services_of
+from taskmapr.settings.web import *  # noqa: F403
 
 VERSION = "0.1.0"
 BASE_DIR = ROOT
@@ -50,17 +53,6 @@ INSTALLED_APPS = [
     "agents_cfg",
     "orchestration",
     "taskmapr.stack",
-]
-
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 TEMPLATES = [
@@ -142,12 +134,13 @@ SECURE_REFERRER_POLICY = "same-origin"
 LOG_LEVEL = env.choice(
     "LOG_LEVEL", ("debug", "info", "warning", "error", "critical"), default="info"
 ).upper()
+LOGGING = logging_config(json=ENV == "prod", level=LOG_LEVEL)
 ASGI_SERVER = env.choice(
     "TASKMAPR_ASGI_SERVER", ("uvicorn", "granian", "daphne"), default="uvicorn"
 )
 
 # What is ours. Names carry their unit; each is read from TASKMAPR_<NAME> once, here.
-TASKMAPR = {
+TASKMAPR: dict[str, Any] = {
     # streams
     "heartbeat_s": env.number("TASKMAPR_HEARTBEAT_SECONDS", 15, minimum=0.1),
     "disconnect_grace_s": env.number("TASKMAPR_DISCONNECT_GRACE_S", 30),
@@ -167,9 +160,13 @@ TASKMAPR = {
     "openai_api_key": env.text("OPENAI_API_KEY"),
     "openai_base_url": env.text("OPENAI_BASE_URL"),
     "offline_model_delay_ms": env.integer("TASKMAPR_OFFLINE_MODEL_DELAY_MS", 15),
+    # threads with a kept database connection, per process that runs coroutines
+    "database_threads": env.integer("TASKMAPR_DATABASE_THREADS", 4, minimum=1),
     # limits per principal
     "rate_limit_per_minute": env.integer("TASKMAPR_RATE_LIMIT_PER_MINUTE", 60, minimum=1),
 }
+# Bodies are bounded while they arrive; Django's own limit must not be lower.
+DATA_UPLOAD_MAX_MEMORY_SIZE = TASKMAPR["max_body_bytes"]
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -16,4 +16,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
 }
-TASKMAPR = {**TASKMAPR, "offline_model_delay_ms": 0}
+TASKMAPR["offline_model_delay_ms"] = 0
+# `in_database` stays in the test's thread, so in its transaction.
+TASKMAPR_AIO_INLINE = True
+# Signing in is not what most tests are about: a real hash takes a quarter of a second.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]

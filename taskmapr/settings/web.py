@@ -1,0 +1,44 @@
+"""How requests are answered: middleware, the JSON API, passwords."""
+
+from __future__ import annotations
+
+MIDDLEWARE = [
+    "taskmapr.foundation.middleware.RequestIdMiddleware",
+    "taskmapr.foundation.middleware.PlainSecurityMiddleware",
+    "taskmapr.foundation.middleware.EdgeMiddleware",
+    "taskmapr.foundation.middleware.StaticFilesMiddleware",
+    "taskmapr.foundation.middleware.PageSessionMiddleware",
+    "taskmapr.foundation.middleware.PageCommonMiddleware",
+    "taskmapr.foundation.middleware.PageCsrfMiddleware",
+    "taskmapr.foundation.middleware.PageAuthenticationMiddleware",
+    "taskmapr.foundation.middleware.PageMessageMiddleware",
+    "taskmapr.foundation.middleware.PageXFrameOptionsMiddleware",
+]
+
+#: Paths below these answer programs (JSON errors, no cookies); all others answer people.
+API_PREFIXES = ("/api", "/health", "/metrics")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["taskmapr.users.authentication.Principal"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["taskmapr.foundation.json_bodies.JsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["taskmapr.foundation.json_bodies.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "taskmapr.foundation.json_bodies.FirstRenderer",
+    "EXCEPTION_HANDLER": "taskmapr.foundation.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {"user_attributes": ["email"]}),
+        ("MinimumLengthValidator", {"min_length": 10}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
+    )
+]
+CSRF_FAILURE_VIEW = "taskmapr.foundation.pages.csrf_failure"

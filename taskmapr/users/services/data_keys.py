@@ -1,0 +1,133 @@
+"""Data keys: made, wrapped anew, rotated, destroyed.
+
+One key per user seals what people and models said. Everything here is sync and transactional.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from taskmapr.core.ports import KeyUnavailable, Sealer
+from taskmapr.foundation.crypto import (
+    UserSealer,
+    data_key_new,
+    data_key_unwrap,
+    data_key_wrap,
+    master_fingerprint,
+)
+from taskmapr.users.models import DataKey, User
+
+
+class DataKeySealers:
+    """The SealerSource of production: one query per call, nothing remembered between calls."""
+
+    def for_user(self, user_id: UUID) -> Sealer:
+        """Makes the user's data key if there is none yet.
+
+        Raises KeyUnavailable when the user is unknown, or the key destroyed or not to be unwrapped.
+        """
+        key = data_key_ensure(user_id=user_id)
+        if key.destroyed_at is not None:
+            raise KeyUnavailable("the data key was destroyed")
+        return UserSealer([data_key_unwrap(wrapped) for wrapped in (key.wrapped, *key.retired)])
+
+
+def data_key_ensure(*, user_id: UUID) -> DataKey:
+    """The user's key row, made if missing. Parallel calls end with the same row.
+
+    Raises KeyUnavailable when there is no such user. A destroyed key stays destroyed.
+    """
+    if key := DataKey.objects.filter(pk=user_id).first():
+        return key
+    if not User.objects.filter(pk=user_id).exists():
+        raise KeyUnavailable("there is no such user")
+    fresh = {"wrapped": data_key_wrap(data_key_new()), "master": master_fingerprint()}
+    return DataKey.objects.get_or_create(pk=user_id, defaults=fresh)[0]
+
+
+@transaction.atomic
+def data_key_rotate(*, user_id: UUID) -> DataKey:
+    """From now on a fresh key writes; the former ones still read.
+
+    Raises KeyUnavailable when the key was destroyed.
+    """
+    data_key_ensure(user_id=user_id)
+    key = _data_key_for_update(user_id)
+    if key.destroyed_at is not None:
+        raise KeyUnavailable("the data key was destroyed")
+    _wrap_anew(key)
+    key.retired = [key.wrapped, *key.retired]
+    key.wrapped = data_key_wrap(data_key_new())
+    key.rotated_at = timezone.now()
+    key.save()
+    return key
+
+
+@transaction.atomic
+def data_key_destroy(*, user_id: UUID) -> None:
+    """Everything sealed for the user is unreadable for ever. Repeating it changes nothing."""
+    data_key_ensure(user_id=user_id)
+    key = _data_key_for_update(user_id)
+    if key.destroyed_at is None:
+        key.wrapped, key.retired, key.destroyed_at = "", [], timezone.now()
+        key.save()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrapped:
+    """What a rotation of the master key did. `unreadable`: no present master secret opens them."""
+
+    done: int
+    unreadable: int
+
+
+def data_keys_rewrap(*, batch: int = 500) -> Rewrapped:
+    """Wrap every data key with the first master secret; no content is read or written.
+
+    Each batch is a transaction of its own, and only keys of another master are looked at: a
+    rotation that was cut off goes on where it stopped, and a finished one does nothing.
+    """
+    done = unreadable = 0
+    last: UUID | None = None
+    while rows := _rewrap_batch(after=last, batch=batch):
+        done += sum(rows.values())
+        unreadable += sum(not ok for ok in rows.values())
+        last = max(rows)
+    return Rewrapped(done=done, unreadable=unreadable)
+
+
+@transaction.atomic
+def _rewrap_batch(*, after: UUID | None, batch: int) -> dict[UUID, bool]:
+    """User id → whether the key could be wrapped anew, in order of id; empty at the end."""
+    left = DataKey.objects.filter(destroyed_at=None).exclude(master=master_fingerprint())
+    if after is not None:
+        left = left.filter(pk__gt=after)
+    keys = list(left.order_by("pk").select_for_update()[:batch])
+    outcome = {key.pk: _rewrap(key) for key in keys}
+    DataKey.objects.bulk_update(
+        [key for key in keys if outcome[key.pk]], ["wrapped", "retired", "master"]
+    )
+    return outcome
+
+
+def _rewrap(key: DataKey) -> bool:
+    try:
+        _wrap_anew(key)
+    except KeyUnavailable:
+        return False
+    return True
+
+
+def _wrap_anew(key: DataKey) -> None:
+    """Only in memory. The row names one master, so all its keys must change at once."""
+    unwrapped = [data_key_unwrap(wrapped) for wrapped in (key.wrapped, *key.retired)]
+    key.wrapped, *key.retired = [data_key_wrap(plain) for plain in unwrapped]
+    key.master = master_fingerprint()
+
+
+def _data_key_for_update(user_id: UUID) -> DataKey:
+    return DataKey.objects.select_for_update().get(pk=user_id)

@@ -1,0 +1,107 @@
+"""Access tokens (signed, short-lived) and refresh tokens (random, stored as a hash)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import jwt
+from django.conf import settings
+
+from taskmapr.core.errors import AuthNotConfigured, InvalidToken, TokenExpired
+
+ISSUER: Final = "taskmapr"
+ACCESS_LIFE: Final = timedelta(minutes=15)
+REFRESH_LIFE: Final = timedelta(days=30)
+#: How far the clocks of two machines may differ.
+LEEWAY: Final = timedelta(seconds=30)
+_REQUIRED: Final = ["iss", "sub", "exp", "iat", "jti", "typ"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    text: str
+    expires_at: datetime
+
+
+def access_token_make(user_id: UUID) -> AccessToken:
+    """Raises AuthNotConfigured when the server has no signing secret."""
+    now = datetime.now(UTC)
+    expires_at = now + ACCESS_LIFE
+    claims: dict[str, Any] = {
+        "iss": ISSUER,
+        "sub": str(user_id),
+        "iat": now,
+        "exp": expires_at,
+        "jti": str(uuid4()),
+        "typ": "access",
+    }
+    text = jwt.encode(claims, _secret(), algorithm=settings.JWT_ALGORITHM)
+    return AccessToken(text=text, expires_at=expires_at)
+
+
+def access_token_read(text: str) -> UUID:
+    """The user whom the token names.
+
+    Only the one algorithm of the settings is accepted, whatever the token's header says.
+    Raises TokenExpired when only its time is over, InvalidToken for everything else.
+    """
+    try:
+        claims = jwt.decode(
+            text,
+            _secret(),
+            algorithms=[settings.JWT_ALGORITHM],
+            issuer=ISSUER,
+            leeway=LEEWAY,
+            options={"require": _REQUIRED, "verify_aud": False},
+        )
+    except jwt.ExpiredSignatureError as error:
+        return _expired(text, error)
+    except jwt.InvalidTokenError as error:
+        raise InvalidToken from error
+    return _subject(claims)
+
+
+def refresh_token_make() -> tuple[str, str]:
+    """(the token for the client, its hash for the database)."""
+    text = secrets.token_urlsafe(32)
+    return text, refresh_token_hash(text)
+
+
+def refresh_token_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _expired(text: str, error: jwt.ExpiredSignatureError) -> UUID:
+    """Never returns: an expired token whose other claims are wrong too is invalid, not expired."""
+    try:
+        claims = jwt.decode(
+            text,
+            _secret(),
+            algorithms=[settings.JWT_ALGORITHM],
+            issuer=ISSUER,
+            options={"require": _REQUIRED, "verify_aud": False, "verify_exp": False},
+        )
+        _subject(claims)
+    except jwt.InvalidTokenError as worse:
+        raise InvalidToken from worse
+    raise TokenExpired from error
+
+
+def _subject(claims: dict[str, Any]) -> UUID:
+    if claims["typ"] != "access":
+        raise InvalidToken("This is not an access token.")
+    try:
+        return UUID(claims["sub"])
+    except ValueError as error:
+        raise InvalidToken from error
+
+
+def _secret() -> str:
+    if not settings.JWT_SECRET:
+        raise AuthNotConfigured
+    return settings.JWT_SECRET
