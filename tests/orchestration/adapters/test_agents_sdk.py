@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from orchestration.adapters.agents_sdk import agent_loop
+from orchestration.adapters.openai_chat import OpenAIChatModel
+from orchestration.engines.model_turns import ResilientModel
 from taskmapr.core.errors import MaxTurnsExceeded, ModelFailed
 from taskmapr.core.ports import (
     ModelEndpoint,
@@ -19,6 +21,7 @@ from taskmapr.core.ports import (
     ToolCallRequest,
 )
 from taskmapr.core.tools import ToolSpec
+from tests.modelserver.process import ScriptedServer
 from tests.orchestration.adapters.conformance import Heard
 
 pytestmark = pytest.mark.anyio
@@ -295,6 +298,62 @@ async def test_cancelling_waits_until_the_tool_has_cleaned_up() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert loop.log[-1] == "cleaned up"
+
+
+@pytest.mark.req("OV-23")
+async def test_cancelling_in_mid_answer_closes_the_upstream_request(
+    server: ScriptedServer,
+) -> None:
+    adapter, heard = OpenAIChatModel(), Heard()
+    loop = Loop(says("unused"))
+    endpoint = ModelEndpoint(model="openai/silent-2", base_url=server.base_url)
+    running = asyncio.create_task(
+        agent_loop(
+            model=ResilientModel(model=adapter),
+            request=ModelRequest(endpoint=endpoint, instructions="", messages=[]),
+            tools=[NAVIGATE],
+            invoke=loop.invoke,
+            sink=heard,
+            max_turns=3,
+            on_response=loop.on_response,
+        )
+    )
+    while len(heard.said) < 2:
+        await asyncio.sleep(0.02)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.to_thread(server.wait_for_state, "silent-2", "cut_by_client", timeout_s=2.0)
+    assert (len(server.requests("silent-2")), loop.log) == (1, [])
+    await adapter.close()
+
+
+@pytest.mark.req("OV-S3")
+async def test_a_run_over_http_shows_the_model_its_tool_results(server: ScriptedServer) -> None:
+    adapter, heard = OpenAIChatModel(), Heard()
+    loop = Loop(says("unused"))
+    endpoint = ModelEndpoint(model="openai/tool-ui_navigate", base_url=server.base_url)
+    request = ModelRequest(
+        endpoint=endpoint, instructions="", messages=[{"role": "user", "content": "go"}]
+    )
+    await agent_loop(
+        model=adapter,
+        request=request,
+        tools=[NAVIGATE],
+        invoke=loop.invoke,
+        sink=heard,
+        max_turns=3,
+        on_response=loop.on_response,
+    )
+    second = server.requests()[1]["body"]["messages"]
+    assert [message["role"] for message in second] == ["user", "assistant", "tool"]
+    assert second[2] == {
+        "role": "tool",
+        "tool_call_id": second[1]["tool_calls"][0]["id"],
+        "content": "result of ui_navigate",
+    }
+    assert heard.of("text") == ["Done."]
+    await adapter.close()
 
 
 async def test_runs_side_by_side_do_not_mix() -> None:
