@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -41,18 +42,22 @@ def _counting(scope: MutableMapping[str, Any], receive: Receive) -> Receive:
         scope[TOO_LARGE] = True
     told = False
 
-    async def counted() -> Message:
+    def cut() -> Message:
         nonlocal told
-        if scope.get(TOO_LARGE) and not told:
-            told = True
-            return dict(_CUT)
+        scope[TOO_LARGE] = told = True
+        return dict(_CUT)
+
+    async def counted() -> Message:
+        if told:
+            # Only a disconnect may follow. To wait for one would mean to read on; the answer that
+            # is being sent is short, and ends this wait.
+            await asyncio.Event().wait()
+        if scope.get(TOO_LARGE):
+            return cut()
         message = await receive()
-        if message["type"] == "http.request" and not told:
+        if message["type"] == "http.request":
             scope[BODY_BYTES] += len(message.get("body", b""))
-            if scope[BODY_BYTES] > most:
-                scope[TOO_LARGE] = told = True
-                return dict(_CUT)
-        return message
+        return cut() if scope[BODY_BYTES] > most else message
 
     return counted
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Final, cast
+from warnings import catch_warnings, simplefilter
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
@@ -148,7 +149,10 @@ class StaticFilesMiddleware(_Middleware):
 
     def __init__(self, get_response: GetResponse) -> None:
         super().__init__(get_response)
-        self._files = WhiteNoiseMiddleware(lambda request: None)
+        with catch_warnings():
+            # Before `collectstatic` there is no directory, and in development never: no news.
+            simplefilter("ignore", UserWarning)
+            self._files = WhiteNoiseMiddleware(lambda request: None)
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
         if not request.path_info.startswith(self._files.static_prefix):
