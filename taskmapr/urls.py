@@ -13,5 +13,6 @@ handler500 = "taskmapr.foundation.pages.server_error"
 urlpatterns = [
     path("", include("taskmapr.foundation.urls")),
     path("api/v1/", include("taskmapr.users.urls")),
+    path("console/", include("taskmapr.demo.urls")),
     path("admin/", admin.site.urls),
 ]

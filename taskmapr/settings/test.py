@@ -21,3 +21,6 @@ TASKMAPR["offline_model_delay_ms"] = 0
 TASKMAPR_AIO_INLINE = True
 # Signing in is not what most tests are about: a real hash takes a quarter of a second.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]
+# Nothing is collected: pages under test find their files where they lie.
+STATIC_ROOT = None  # type: ignore[assignment]
+WHITENOISE_USE_FINDERS = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 MIDDLEWARE = [
     "taskmapr.foundation.middleware.RequestIdMiddleware",
     "taskmapr.foundation.middleware.PlainSecurityMiddleware",
+    "taskmapr.foundation.csp.ContentPolicyMiddleware",
     "taskmapr.foundation.middleware.EdgeMiddleware",
     "taskmapr.foundation.middleware.StaticFilesMiddleware",
     "taskmapr.foundation.middleware.PageSessionMiddleware",

@@ -1,0 +1,11 @@
+"""Routes below /console/."""
+
+from django.urls import path
+
+from taskmapr.demo import views
+
+urlpatterns = [
+    path("", views.workspace, name="console"),
+    path("parts/", views.parts, name="console-parts"),
+    path("<slug:place>", views.workspace, name="console-place"),
+]

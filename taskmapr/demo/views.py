@@ -1,0 +1,54 @@
+"""The console: a sample workspace with the assistant beside it, and the parts of our pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_safe
+
+from taskmapr.core.run_state import STATUSES
+from taskmapr.demo.sample import PLACES, workspace_content
+
+View = Callable[..., HttpResponse]
+
+
+def for_developers_and_staff(view: View) -> View:
+    """On a developer's machine for everybody, elsewhere for those who may open the admin."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if settings.ENV == "dev" or (request.user.is_active and request.user.is_staff):
+            return view(request, *args, **kwargs)
+        if request.user.is_authenticated:
+            raise PermissionDenied
+        return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+
+    return guarded
+
+
+@require_safe
+@for_developers_and_staff
+@ensure_csrf_cookie
+def workspace(request: HttpRequest, place: str = "dashboard") -> HttpResponse:
+    """One page with several views; which one is seen follows the path, with and without script."""
+    shown = next((known for known in PLACES if known["slug"] == place), None)
+    if shown is None:
+        raise Http404
+    return render(request, "demo/workspace.html", {**workspace_content(), "shown": shown})
+
+
+@require_safe
+@for_developers_and_staff
+def parts(request: HttpRequest) -> HttpResponse:
+    """Every part of our pages once."""
+    return render(request, "demo/parts.html", {"statuses": STATUSES, "now": datetime.now(UTC)})
