@@ -36,9 +36,10 @@ class AnswerSink:
         self._sent = {_key(action) for action in held.transcript.actions}
 
     def text(self, delta: str) -> None:
-        text, actions = self._blocks.feed(delta)
+        text, blocks = self._blocks.feed(delta)
         self._say(text)
-        self.act(actions)
+        for actions in blocks:
+            self.act(actions)
 
     def reasoning(self, delta: str) -> None:
         writer = self._held.writer
@@ -49,10 +50,11 @@ class AnswerSink:
 
     def end_turn(self) -> None:
         """The model turn is over: release what was held back."""
-        text, actions, warnings = self._blocks.close()
+        text, blocks, warnings = self._blocks.close()
         self._blocks = ActionBlocks(self._rules)
         self._say(text)
-        self.act(actions)
+        for actions in blocks:
+            self.act(actions)
         self._close_reasoning()
         for warning in warnings:
             logger.warning("run %s: %s", self._held.run_id, warning)
