@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast, dataclass_transform
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -83,20 +83,21 @@ def _adapter(payload: type) -> TypeAdapter[Any]:
 CATALOGUE: Final[dict[str, EventKind]] = {}
 _BY_PAYLOAD: Final[dict[type, EventKind]] = {}
 
-P = TypeVar("P", bound=type)
+P = TypeVar("P")
 
 
-def event_kind(name: str) -> Callable[[P], P]:
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(content,))
+def event_kind(name: str) -> Callable[[type[P]], type[P]]:
     """Make a frozen dataclass the payload of the kind `name`. A second use of a name is refused."""
 
-    def register(cls: P) -> P:
-        payload = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+    def register(cls: type[P]) -> type[P]:
+        payload: Any = dataclass(frozen=True, slots=True, kw_only=True)(cls)
         if name in CATALOGUE:
             raise ValueError(f"event kind {name} is declared twice")
         marked = frozenset(f.name for f in dataclasses.fields(payload) if f.metadata.get(_CONTENT))
         kind = EventKind(name, payload, marked, " ".join((cls.__doc__ or "").split()))
         CATALOGUE[name] = _BY_PAYLOAD[payload] = kind
-        return payload
+        return cast("type[P]", payload)
 
     return register
 

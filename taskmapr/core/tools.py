@@ -80,7 +80,7 @@ class ToolSpec:
         cls = jsonschema.validators.validator_for(
             self.input_schema, jsonschema.Draft202012Validator
         )
-        cls.check_schema(self.input_schema)
+        cls.check_schema(dict(self.input_schema))
         return cls(self.input_schema)
 
     def check(self, args: Any) -> None:
