@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 
-from taskmapr.foundation.bodies import body_limited
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
 
-application = body_limited(get_asgi_application())
+#: Any, because servers and frameworks spell the types of ASGI differently.
+django_application: Any = get_asgi_application()
 
-from taskmapr.stack.checks import refuse_unsafe_start  # noqa: E402 - after Django's set-up
+# After Django's set-up, which these need.
+from taskmapr.foundation.bodies import body_limited  # noqa: E402
+from taskmapr.stack.checks import refuse_unsafe_start  # noqa: E402
+from taskmapr.stack.children import die_with_parent  # noqa: E402
+from taskmapr.stack.closing import ClosingStreams  # noqa: E402
 
 refuse_unsafe_start()
+if "TASKMAPR_SUPERVISED" in os.environ:
+    # Some servers serve from processes of their own, which the supervisor does not know.
+    die_with_parent()
+
+application = ClosingStreams(body_limited(django_application))

@@ -79,6 +79,12 @@ def spawn(
     )
 
 
+def die_with_parent() -> None:
+    """This process is killed when its parent ends: for a server's own worker processes."""
+    if _ON_LINUX:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
 def _preparation(
     parent: int, account: Account | None, keep_reach: bool, death_signal: signal.Signals
 ) -> Callable[[], None]:

@@ -1,0 +1,26 @@
+"""`manage.py`, with one line instead of a traceback for what a person can put right."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+from django.db import OperationalError
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"TaskMapr's settings: {error}")
+    except OperationalError as error:
+        if "connection" not in str(error):
+            raise
+        first_line = str(error).strip().splitlines()[0]
+        sys.exit(
+            f"No database: {first_line}\n"
+            "Start the embedded one with `make up` in another terminal, or set DATABASE_URL."
+        )

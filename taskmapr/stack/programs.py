@@ -1,0 +1,80 @@
+"""The command lines of web, worker and beat."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.conf import settings
+
+from taskmapr.stack.supervisor import Program
+
+_APPLICATION = "taskmapr.asgi:application"
+#: Open streams get so long to end after SIGTERM (asgi.py ends them at once).
+_GRACE_S = 8
+#: Threads of a worker: its loop carries the runs, a thread only hands one over.
+_WORKER_THREADS = 8
+
+
+def web_programs(count: int) -> list[Program]:
+    """The first at PORT, the others at the ports after it."""
+    return [_web(number) for number in range(count)]
+
+
+def web_ports(count: int) -> list[int]:
+    return [settings.PORT + number for number in range(count)]
+
+
+def worker_programs(count: int) -> list[Program]:
+    return [_worker(number) for number in range(count)]
+
+
+def beat_program() -> Program:
+    return _program("beat", ["manage.py", "beat"], patience_s=5)
+
+
+def server_command(server: str, host: str, port: int) -> list[str]:
+    """How one web process is started. Access logs are off: addresses may carry tokens."""
+    match server:
+        case "granian":
+            options = ["--interface", "asginl", "--loop", "uvloop", "--no-access-log"]
+            options += ["--host", host, "--port", str(port), "--log-level", "warning"]
+            return ["-m", "granian", *options, _APPLICATION]
+        case "daphne":
+            return ["-m", "daphne", "-v", "0", "-b", host, "-p", str(port), _APPLICATION]
+        case _:
+            options = ["--loop", "uvloop", "--http", "httptools", "--lifespan", "off"]
+            options += ["--no-access-log", "--log-level", "warning", "--no-server-header"]
+            options += ["--timeout-graceful-shutdown", str(_GRACE_S)]
+            return ["-m", "uvicorn", *options, "--host", host, "--port", str(port), _APPLICATION]
+
+
+def _web(number: int) -> Program:
+    name = "web" if number == 0 else f"web{number + 1}"
+    port = settings.PORT + number
+    command = server_command(settings.ASGI_SERVER, settings.HOST, port)
+    return _program(name, command, patience_s=_GRACE_S + 2)
+
+
+def _worker(number: int) -> Program:
+    name = "worker" if number == 0 else f"worker{number + 1}"
+    # Celery warns of root at length; `up` runs as root in containers and on fresh machines.
+    command = ["-W", "ignore:You're running the worker", "-m", "celery", "--quiet"]
+    command += ["-A", "taskmapr.celery", "worker", "-l", "WARNING"]
+    command += ["-P", "threads", "-c", str(_WORKER_THREADS), "-n", f"{name}@%h"]
+    command += ["-Q", ",".join(settings.WORKER_QUEUES)]
+    command += ["--without-mingle", "--without-gossip"]
+    return _program(name, command, patience_s=15)
+
+
+def _program(name: str, arguments: Sequence[str], *, patience_s: float) -> Program:
+    env = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "taskmapr.settings",
+        "PYTHONUNBUFFERED": "1",
+        "TASKMAPR_SUPERVISED": "1",
+    }
+    root = Path(settings.BASE_DIR)
+    return Program(name, [sys.executable, *arguments], env=env, cwd=root, patience_s=patience_s)
