@@ -124,10 +124,8 @@ class _Run:
         """Remember what the block raises, and let no block run after that."""
         if self.failure is not None:
             raise agents.AgentsException("the run was left already")
-        task = asyncio.current_task()
-        if task is not None:
+        if (task := asyncio.current_task()) is not None:
             self._busy.add(task)
-            task.add_done_callback(self._busy.discard)
         try:
             yield
         except BaseException as failure:
@@ -136,7 +134,8 @@ class _Run:
 
     async def settle(self) -> None:
         """Wait for callbacks that the SDK cancelled and did not wait for."""
-        if pending := self._busy - {asyncio.current_task()}:
+        me = asyncio.current_task()
+        if pending := [task for task in self._busy if task is not me and not task.done()]:
             await asyncio.wait(pending)
 
     async def respond(self, items: Sequence[Mapping[str, Any]]) -> ModelResponse:

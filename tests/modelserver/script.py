@@ -7,7 +7,8 @@ An answer is written as JSON (see `Answer`) or as a model name of a small langua
     think            reasoning, then text                  refuse     a refusal
     status-429       that HTTP status (401, 404, 500 ...)  slow-300   300 ms before the first byte
     silent-2         2 tokens, then silence                cut-3      3 tokens, then the line drops
-    odd-2            2 tokens, an unreadable chunk, 2 more unreported  text without usage
+    pause-2x40       2 tokens, 40 s of silence, 2 more     unreported text without usage
+    odd-2            2 tokens, an unreadable chunk, 2 more
     tool-ui_navigate calls that tool once, then says "Done."
 
 Any other name echoes.
@@ -46,6 +47,9 @@ class Answer:
     cut_after: int | None = None
     silent_after: int | None = None
     odd_after: int | None = None
+    #: This many seconds of silence after so many deltas; then the answer goes on.
+    pause_after: int | None = None
+    pause_s: float = 0
     #: Anything but 200 answers with an error body made of `error`.
     status: int = 200
     error: Mapping[str, Any] = field(default_factory=dict)
@@ -91,6 +95,12 @@ def _bench(rest: str) -> Answer:
     return Answer(text=tokens(int(count)), delay_ms=float(delay or 0))
 
 
+def _pause(rest: str) -> Answer:
+    count, _, seconds = rest.partition("x")
+    after = int(count)
+    return Answer(text=tokens(2 * after), pause_after=after, pause_s=float(seconds or 0))
+
+
 _BY_KIND: dict[str, Callable[[str], Answer]] = {
     "bench": _bench,
     "text": lambda n: Answer(text=tokens(int(n))),
@@ -98,6 +108,7 @@ _BY_KIND: dict[str, Callable[[str], Answer]] = {
     "slow": lambda ms: Answer(text="At last.", first_byte_ms=float(ms)),
     "silent": lambda n: Answer(text=tokens(int(n) + 4), silent_after=int(n)),
     "cut": lambda n: Answer(text=tokens(int(n) + 4), cut_after=int(n)),
+    "pause": _pause,
     "odd": lambda n: Answer(text=tokens(int(n) + 2), odd_after=int(n)),
     "think": lambda _: Answer(reasoning=["Let me ", "see."], text=["It is ", "so."]),
     "refuse": lambda _: Answer(refusal="I cannot help with that."),
@@ -135,6 +146,8 @@ def _whole(answer: Answer, model: str) -> dict[str, Any]:
 def _streamed(answer: Answer, model: str) -> Reply:
     deltas = _deltas(answer, model)
     frames = [(answer.delay_ms / 1000 if i else 0.0, delta) for i, delta in enumerate(deltas)]
+    if answer.pause_after is not None and answer.pause_after < len(frames):
+        frames[answer.pause_after] = (answer.pause_s, frames[answer.pause_after][1])
     ending = Ending.KEEP
     if answer.cut_after is not None:
         frames, ending = frames[: answer.cut_after], Ending.CUT

@@ -270,6 +270,12 @@ class ModelPortConformance:
         response, _ = await self.ask(model, server, "bench-8x100", timeout_s=0.6)
         assert response.text.endswith("page. ")
 
+    async def test_goes_on_after_a_silence_that_is_allowed(
+        self, model: ModelPort, server: ScriptedServer
+    ) -> None:
+        response, _ = await self.ask(model, server, "pause-2x0.4", timeout_s=2.0)
+        assert response.text == "Here is what I "
+
     @pytest.mark.req("OV-23")
     async def test_cancelling_closes_the_upstream_request(
         self, model: ModelPort, server: ScriptedServer

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -365,3 +367,15 @@ async def test_runs_side_by_side_do_not_mix() -> None:
     for i, (loop, messages) in enumerate(zip(loops, added, strict=True)):
         assert loop.log[1] == ("began", "ui_navigate", f'{{"path":"/{i}"}}', "ui.navigate")
         assert messages[-1]["content"] == f"done {i}"
+
+
+async def test_a_finished_run_leaves_nothing_in_memory() -> None:
+    """One task may carry many runs; the loop must not tie what it used to that task."""
+    kept: list[weakref.ref[Loop]] = []
+    for _ in range(3):
+        loop = Loop(says("", ("c1", "ui_navigate", "{}")), says("Done."))
+        kept.append(weakref.ref(loop))
+        await loop.run(NAVIGATE)
+        del loop
+    gc.collect()
+    assert [ref() for ref in kept] == [None, None, None]
