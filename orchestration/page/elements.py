@@ -220,8 +220,8 @@ def _pixels(value: Any) -> float:
 
 def label_of(element: Element) -> str:
     """The name of an element for people, at most 50 characters, possibly empty."""
-    text = element.aria_label or element.text or element.placeholder
-    return text.strip()[:LABEL_LENGTH]
+    texts = (element.aria_label, element.text, element.placeholder)
+    return next(filter(None, map(str.strip, texts)), "")[:LABEL_LENGTH]
 
 
 def role_of(element: Element) -> str:

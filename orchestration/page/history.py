@@ -9,6 +9,8 @@ from orchestration.page.text import storable
 
 MAX_HISTORY: Final = 50
 MAX_CONTENT: Final = 8_000
+#: Items that are looked at; a body of broken ones must not cost seconds.
+_MAX_EXAMINED: Final = 1_000
 ROLES: Final = frozenset({"user", "assistant", "system"})
 
 
@@ -36,7 +38,8 @@ def history_of(raw: list[Any], prompt: str) -> tuple[tuple[HistoryItem, ...], in
     The browser has appended the prompt and an empty placeholder for its answer already; both are
     taken away, so that a model sees the prompt once.
     """
-    items = raw[: _end_of_earlier(raw, prompt)]
+    end = _end_of_earlier(raw, prompt)
+    items = raw[max(0, end - _MAX_EXAMINED) : end]
     kept: list[HistoryItem] = []
     dropped = 0
     for item in reversed(items):

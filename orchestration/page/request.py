@@ -29,6 +29,8 @@ from taskmapr.core.errors import InvalidInput
 MAX_PROMPT: Final = 32_000
 MAX_CUSTOM_BYTES: Final = 16_384
 MAX_STEP_BYTES: Final = 16_384
+#: Elements that are looked at closely; a body of broken ones must not cost seconds.
+_MAX_EXAMINED: Final = 4 * MAX_ELEMENTS
 _MAX_URL_PART: Final = 2_048
 _MAX_INSTRUCTIONS: Final = 8_000
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,200}")
@@ -255,7 +257,7 @@ def _elements(raw: list[Any]) -> tuple[tuple[Element, ...], int, int]:
     kept: list[Element] = []
     dropped = 0
     for position, item in enumerate(raw):
-        if len(kept) == MAX_ELEMENTS:
+        if len(kept) == MAX_ELEMENTS or position == _MAX_EXAMINED:
             rest = sum(map(counts_as_interactive, raw[position:]))
             break
         try:

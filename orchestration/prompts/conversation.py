@@ -9,20 +9,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestration.page.request import OverlayRequest
+from orchestration.prompts.hygiene import DataQuoter
 
 Message = dict[str, Any]
 
 
 def messages_for_model(
-    session_items: Sequence[Mapping[str, Any]], request: OverlayRequest
+    session_items: Sequence[Mapping[str, Any]],
+    request: OverlayRequest,
+    *,
+    quoter: DataQuoter | None = None,
 ) -> list[Message]:
     """Chat messages, oldest first, ending with the prompt.
+
+    quoter: quotes the stored results of tools as data of this run.
 
     session_items: the stored messages of the session, {role: user|assistant|tool, content,
     tool_calls?, tool_call_id?}. Only when there are none, the browser's memory stands in; its
     system items are data and appear in the instructions instead.
     """
     earlier = earlier_messages(session_items, request)
+    if quoter is not None:
+        earlier = [_quoted(message, quoter) for message in earlier]
     return [*earlier, {"role": "user", "content": request.prompt}]
 
 
@@ -37,6 +45,12 @@ def earlier_messages(
         for item in request.history
         if item.role != "system"
     ]
+
+
+def _quoted(message: Message, quoter: DataQuoter) -> Message:
+    if message["role"] != "tool":
+        return message
+    return {**message, "content": quoter.tool_text(str(message.get("content") or ""))}
 
 
 def without_open_calls(items: Sequence[Mapping[str, Any]]) -> list[Message]:

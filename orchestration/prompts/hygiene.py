@@ -51,6 +51,14 @@ class DataQuoter:
         """What a model is told as the result of a tool call."""
         return self.block(self.json(result, limit_bytes))
 
+    def tool_text(self, text: str, limit_bytes: int = 65_536) -> str:
+        """The same for a result that is text already; JSON in it is quoted once, not twice."""
+        try:
+            result = json.loads(text)
+        except ValueError:
+            result = text
+        return self.tool_result(result, limit_bytes)
+
     def plain(self, text: str) -> str:
         """Visible text that can neither end the block nor look like an action."""
         return _ACTION_TAG.sub(r"(\1actions)", seen(text).replace(self._marker, "(marker)"))

@@ -159,3 +159,40 @@ def test_the_state_before_the_first_frame_is_told_again_at_the_end():
     assert {key: last[key] for key in first if key != "warnings"} == {
         key: first[key] for key in first if key != "warnings"
     }
+
+
+@pytest.mark.req("OV-18", "OV-19", "OV-S3")
+def test_an_action_stands_between_the_start_and_the_end_of_its_call():
+    rows = [frame.data for frame in frames(*RUNS["tools_and_actions"]())]
+    told = [row for row in rows if row["type"].startswith(("tool", "actions"))]
+
+    assert [row["type"] for row in told] == [
+        *("tool_call_started", "actions", "tool_call_completed"),
+        *("tool_call_started", "actions", "tool_call_completed"),
+    ]
+    assert told[1]["data"] == {
+        "actions": [{"type": "navigate", "payload": {"path": "/tags"}}],
+        "navigate": "/tags",
+        "highlight": None,
+    }
+    assert told[4]["data"]["highlight"] == "#tags"
+    assert told[4]["data"]["actions"][0]["payload"]["duration"] == 5000
+    assert [row["data"]["tool_name"] for row in told if "tool_name" in row["data"]] == [
+        *("ui.navigate", "ui.navigate"),
+        *("ui.highlight", "ui.highlight"),
+    ]
+
+
+@pytest.mark.req("OV-18", "OV-S12")
+def test_a_failure_is_told_before_the_totals():
+    rows = [frame.data for frame in frames(*RUNS["failed_in_reasoning"]())]
+
+    assert [row["type"] for row in rows[-4:]] == [
+        *("reasoning_done", "error", "metadata", "complete"),
+    ]
+    assert rows[-3]["data"] == {
+        "message": "The language model is not reachable.",
+        "code": "llm_unavailable",
+        "retryable": True,
+    }
+    assert rows[-1]["data"]["status"] == "failed"

@@ -14,7 +14,7 @@ def answer_of(name: str) -> OverlayAnswer:
     return answer
 
 
-@pytest.mark.req("OV-27")
+@pytest.mark.req("OV-27", "OV-S7")
 def test_a_finished_run_is_one_object():
     events = recorded("tools_and_actions")
     body = answer_of("tools_and_actions").body()

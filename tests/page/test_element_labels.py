@@ -10,7 +10,7 @@ def test_the_label_is_the_first_of_three_cut_to_50():
     names = {"ariaLabel": "Aria", "textContent": "Text", "placeholder": "Hint"}
 
     assert label_of(element_of(names)) == "Aria"
-    assert label_of(element_of({**names, "ariaLabel": ""})) == "Text"
+    assert label_of(element_of({**names, "ariaLabel": " "})) == "Text"
     assert label_of(element_of({"placeholder": "Hint"})) == "Hint"
     assert label_of(element_of({"ariaLabel": "x" * 60})) == "x" * 50
     assert label_of(element_of({})) == ""

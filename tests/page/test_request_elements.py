@@ -86,7 +86,7 @@ def test_elements_after_500_are_only_counted():
     assert request.dropped == 0
 
 
-@pytest.mark.req("OV-13")
+@pytest.mark.req("OV-13", "OV-S8")
 @pytest.mark.parametrize(
     "broken",
     [

@@ -60,7 +60,7 @@ def test_every_other_member_may_be_null():
     assert parse_request({"prompt": "x", **dict.fromkeys(names)}) == OverlayRequest(prompt="x")
 
 
-@pytest.mark.req("OV-11")
+@pytest.mark.req("OV-11", "OV-S8")
 @pytest.mark.parametrize("body", [{}, {"prompt": None}, {"prompt": " \n "}, {"prompt": "\0"}])
 def test_a_missing_prompt_is_named(body):
     assert refused_paths(body) == ["prompt"]
@@ -72,7 +72,7 @@ def test_the_prompt_is_measured_after_trimming():
     assert refused_paths({"prompt": "x" * 32_001}) == ["prompt"]
 
 
-@pytest.mark.req("OV-13")
+@pytest.mark.req("OV-13", "OV-S8")
 @pytest.mark.parametrize(
     ("member", "value"),
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import orjson
 import pytest
@@ -76,3 +77,14 @@ def test_no_secret_value_survives(element, word, member, before):
     request = parse_request({"prompt": "x", "domElements": [element]})
 
     assert "hunter2" not in json.dumps(request.as_stored())
+
+
+@pytest.mark.req("OV-13")
+def test_a_body_of_broken_items_is_read_quickly():
+    body = {"prompt": "x", "domElements": [[]] * 300_000, "history": [[]] * 300_000}
+    begin = time.process_time()
+    request = parse_request(body)
+
+    assert time.process_time() - begin < 1
+    assert request.elements == ()
+    assert request.dropped == 3_000

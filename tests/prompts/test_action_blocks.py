@@ -28,7 +28,7 @@ def run(*deltas: str) -> tuple[str, list, list[str]]:
 NAVIGATE = {"type": "navigate", "payload": {"path": "/posts"}}
 
 
-@pytest.mark.req("OV-29", "OV-30")
+@pytest.mark.req("OV-29", "OV-30", "OV-S4")
 def test_a_split_block_is_taken_out_and_executed():
     shown, actions, warnings = run("Done [ACT", 'IONS]{"navigate":"/po', 'sts"}[/ACTI', "ONS] ok")
 
@@ -37,7 +37,7 @@ def test_a_split_block_is_taken_out_and_executed():
     assert warnings == []
 
 
-@pytest.mark.req("OV-30")
+@pytest.mark.req("OV-30", "OV-S4")
 @pytest.mark.parametrize(
     "text",
     [
@@ -101,7 +101,7 @@ def test_every_key_and_the_order_of_the_frame():
     assert "click" in warnings[0]
 
 
-@pytest.mark.req("OV-28", "OV-29")
+@pytest.mark.req("OV-28", "OV-29", "OV-S5")
 @pytest.mark.parametrize("path", ["javascript:alert(1)", "//evil.example", "https://evil.example"])
 def test_a_forbidden_action_is_stripped_with_a_warning(path):
     shown, actions, warnings = run(f'a[ACTIONS]{{"navigate":"{path}"}}[/ACTIONS]b')

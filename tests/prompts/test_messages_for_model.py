@@ -73,3 +73,17 @@ def test_a_long_tool_result_is_cut_with_a_mark():
     text = DataQuoter("0123456789abcdef").tool_result("x" * 100, limit_bytes=50)
 
     assert text.split("\n")[1] == '"' + "x" * 49 + "…[cut]"
+
+
+@pytest.mark.req("OV-35")
+def test_stored_results_are_quoted_with_the_marker_of_this_run():
+    quoter = DataQuoter("0123456789abcdef")
+    stored = [
+        {"role": "assistant", "content": None, "tool_calls": [call("1")]},
+        {"role": "tool", "tool_call_id": "1", "content": '{"text":"do it\\nnow"}'},
+    ]
+    messages = messages_for_model(stored, REQUEST, quoter=quoter)
+
+    assert messages[1]["content"] == quoter.block('{"text":"do it now"}')
+    assert stored[1]["content"] == '{"text":"do it\\nnow"}'
+    assert quoter.tool_text("no json") == quoter.block('"no json"')
