@@ -1,4 +1,13 @@
+from __future__ import annotations
+
+from importlib import import_module
+
 from django.apps import AppConfig
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from taskmapr.core import wired
+from taskmapr.core.tools import registry
 
 
 class OrchestrationConfig(AppConfig):
@@ -6,3 +15,10 @@ class OrchestrationConfig(AppConfig):
 
     name = "orchestration"
     verbose_name = "Runs"
+
+    def ready(self) -> None:
+        wired.wire(import_string(settings.TASKMAPR_PORTS)())
+        import_module("orchestration.tools.ui").register()
+        for module in settings.TASKMAPR["tool_modules"]:
+            import_module(module)
+        registry.close()

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
 
 app = Celery("taskmapr")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def _begin(**_: Any) -> None:
+    """Before the first job: the loop that carries runs must be there."""
+    from orchestration.execution.executor import executor_start  # noqa: PLC0415 - needs Django
+
+    executor_start()
+
+
+@worker_shutdown.connect
+def _end(**_: Any) -> None:
+    """After the last job: runs get their time to end, then go back to the queue."""
+    from orchestration.execution.executor import executor  # noqa: PLC0415 - needs Django
+
+    executor().stop()

@@ -138,7 +138,7 @@ def _of_environment(model: str) -> ModelEndpoint:
         return ModelEndpoint(
             model=model, base_url=own["openai_base_url"], api_key=own["openai_api_key"]
         )
-    if not settings.DEBUG and not own["offline_model"]:
+    if not own["offline_model"]:
         raise ModelNotConfigured
     return ModelEndpoint(
         model="mock/echo",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 from uuid import UUID
@@ -55,6 +55,15 @@ class RedisSignals:
             raise QueueUnavailable from error
         alive = [WorkerInfo(**orjson.loads(body)) for body in said if body]  # type: ignore[union-attr]
         return sorted(alive, key=lambda info: info.worker_id)
+
+    def queue_depths(self, queues: Sequence[str]) -> dict[str, int]:
+        pipe = self._client.pipeline(transaction=False)
+        for queue in queues:
+            pipe.llen(queue)  # Celery keeps a queue as a Redis list of the same name.
+        try:
+            return dict(zip(queues, pipe.execute(), strict=True))
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable from error
 
 
 class AsyncRedisSignals:

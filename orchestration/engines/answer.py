@@ -7,10 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from orchestration.execution.drive import HeldRun
 from orchestration.prompts.actions import ActionBlocks
+from orchestration.tools.sent_actions import ActionSource, SentActions
 from orchestration.tools.ui_actions import ActionRules
 from taskmapr.core.events import (
     REASONING_DELTA,
@@ -24,22 +23,26 @@ logger = logging.getLogger(__name__)
 
 
 class AnswerSink:
-    """ModelSink of one run: strips action blocks, opens and closes reasoning, counts first output.
-
-    Equal actions of a run reach the page once, whether they came from a tool or from a block.
-    """
+    """ModelSink of one run: takes action blocks out, opens and closes reasoning, times the
+    start."""
 
     def __init__(self, held: HeldRun, rules: ActionRules) -> None:
         self._held = held
         self._rules = rules
         self._blocks = ActionBlocks(rules)
-        self._sent = {_key(action) for action in held.transcript.actions}
+        self._sent = SentActions()
+        # What an earlier attempt sent counts; which way it came does not matter any more.
+        self._sent.take(held.transcript.actions, "tool")
+
+    @property
+    def sent_actions(self) -> list[dict[str, Any]]:
+        return self._sent.sent
 
     def text(self, delta: str) -> None:
         text, blocks = self._blocks.feed(delta)
         self._say(text)
         for actions in blocks:
-            self.act(actions)
+            self._act(actions, "block")
 
     def reasoning(self, delta: str) -> None:
         writer = self._held.writer
@@ -49,30 +52,26 @@ class AnswerSink:
         writer.append_delta(REASONING_DELTA, delta)
 
     def end_turn(self) -> None:
-        """The model turn is over: release what was held back."""
+        """The model turn is over: release what was held back, close what is open."""
         text, blocks, warnings = self._blocks.close()
         self._blocks = ActionBlocks(self._rules)
         self._say(text)
         for actions in blocks:
-            self.act(actions)
+            self._act(actions, "block")
         self._close_reasoning()
         for warning in warnings:
-            logger.warning("run %s: %s", self._held.run_id, warning)
-
-    def act(self, actions: list[dict[str, Any]], call_id: str | None = None) -> None:
-        """Send actions to the page, except those that it was sent before."""
-        fresh = []
-        for action in actions:
-            if (key := _key(action)) not in self._sent:
-                self._sent.add(key)
-                fresh.append(action)
-        if fresh:
-            self._close_reasoning()
-            self._held.writer.append(UiActions(actions=fresh, call_id=call_id))
+            logger.warning("[TaskMapr] Action block refused: %s", warning)
 
     def emitter(self, call_id: str) -> Callable[[list[dict[str, Any]]], None]:
         """The `emit_actions` of one tool call."""
-        return lambda actions: self.act(actions, call_id)
+        return lambda actions: self._act(actions, "tool", call_id)
+
+    def _act(
+        self, actions: list[dict[str, Any]], source: ActionSource, call_id: str | None = None
+    ) -> None:
+        if fresh := self._sent.take(actions, source):
+            self._close_reasoning()
+            self._held.writer.append(UiActions(actions=fresh, call_id=call_id))
 
     def _say(self, text: str) -> None:
         if not text:
@@ -88,8 +87,4 @@ class AnswerSink:
     def _mark_first_output(self) -> None:
         if self._held.first_output_ms is None:
             since = datetime.now(UTC) - self._held.claim.created_at
-            self._held.first_output_ms = round(since.total_seconds() * 1000)
-
-
-def _key(action: dict[str, Any]) -> bytes:
-    return orjson.dumps(action, option=orjson.OPT_SORT_KEYS)
+            self._held.first_output_ms = max(0, round(since.total_seconds() * 1000))

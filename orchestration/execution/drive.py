@@ -59,7 +59,7 @@ class HeldRun:
         )
         self.inbox: asyncio.Queue[tuple[CommandKind, str, Mapping[str, Any]]] = asyncio.Queue()
         self.model = claim.model
-        self.cost_usd_micros: int | None = 0
+        self.instructions = ""
         self.first_output_ms: int | None = None
         self.warnings: list[str] = []
         self.continues_unread = False
@@ -173,7 +173,7 @@ class HeldRun:
         totals = Totals(
             model=self.model,
             started_at=self.claim.created_at,
-            cost_usd_micros=self.cost_usd_micros,
+            cost_usd_micros=self.transcript.cost_usd_micros,
             first_output_ms=self.first_output_ms,
             warnings=tuple(self.warnings),
         )
@@ -187,6 +187,7 @@ class HeldRun:
             transcript=self.transcript,
             session_id=self.claim.session_id,
             sealer=self.claim.sealer,
+            instructions=self.instructions,
         )
         await self.writer.close(events, ending)
 

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 
-from orchestration.execution.drive import HeldRun, run_drive
+from orchestration.execution.drive import HeldRun, engine_class, run_drive
 from orchestration.execution.loop import LoopThread
 from orchestration.log.store import batches_write
 from orchestration.log.writer import LogWriter
@@ -29,7 +29,7 @@ from orchestration.services.run_end import successors_enqueue
 from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.ports import WorkerInfo
-from taskmapr.core.run_kinds import run_kind
+from taskmapr.core.run_kinds import run_kind, run_kinds
 from taskmapr.foundation.aio import in_database
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,8 @@ class RunExecutor:
     def start(self) -> None:
         self._thread.start()
         self._thread.submit(self._begin()).result(timeout=30)
+        # What the first run would otherwise wait for: engines and the agent SDK take seconds.
+        threading.Thread(target=_preload, name="preload", daemon=True).start()
 
     def take(self, run_id: UUID) -> bool:
         """Carry this run from now on. False: no slot became free in time, or the worker is
@@ -230,6 +232,12 @@ class RunExecutor:
             chore.cancel()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._log.stop(), 10)
+
+
+def _preload() -> None:
+    for kind in run_kinds():
+        engine_class(kind.name)
+    wired.ports().agent_loop()
 
 
 _executor: RunExecutor | None = None

@@ -94,8 +94,12 @@ def ending_of(
     transcript: Transcript,
     session_id: str | None,
     sealer: Sealer | None,
+    instructions: str = "",
 ) -> Ending:
-    """The columns that go with `last_events`."""
+    """The columns that go with `last_events`.
+
+    `instructions` are what the model was told; for a sealed run they are not kept.
+    """
     answer = None
     if session_id is not None:
         answer = transcript.answer(session_id, is_partial=verdict.status != "succeeded")
@@ -114,5 +118,6 @@ def ending_of(
         error_code=error.code if error else "",
         error_message=error.detail if error else "",
         reason=verdict.cancel_reason,
+        instructions="" if sealer is not None else instructions,
         answer=answer,
     )

@@ -50,6 +50,8 @@ class Ending:
     error_code: str = ""
     error_message: str = ""
     reason: str = ""
+    #: Empty keeps what the row has.
+    instructions: str = ""
     answer: Answer | None = None
 
 
@@ -110,11 +112,13 @@ UPDATE agent_runs r SET
   last_seq = e.last_seq, model = e.model, input_tokens = e.input_tokens,
   output_tokens = e.output_tokens, cost_usd_micros = e.cost, first_output_ms = e.first_output_ms,
   error_code = e.error_code, error_message = e.error_message, reason = e.reason,
+  instructions = coalesce(nullif(e.instructions, ''), r.instructions),
   lease_owner = '', lease_expires_at = NULL
 FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::text[],
-            %s::int[], %s::int[], %s::bigint[], %s::int[], %s::text[], %s::text[], %s::text[])
+            %s::int[], %s::int[], %s::bigint[], %s::int[], %s::text[], %s::text[], %s::text[],
+            %s::text[])
   AS e(id, status, finished_at, duration_ms, last_seq, model, input_tokens, output_tokens, cost,
-       first_output_ms, error_code, error_message, reason)
+       first_output_ms, error_code, error_message, reason, instructions)
 WHERE r.id = e.id
 """
 
@@ -149,6 +153,7 @@ def _end(batches: Sequence[RunBatch]) -> list[UUID]:
                 e.error_code,
                 e.error_message,
                 e.reason,
+                e.instructions,
             )
             for b, e in endings
         ),

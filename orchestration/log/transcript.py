@@ -24,8 +24,12 @@ class Transcript:
         self.messages: list[dict[str, Any]] = []
         self._text: list[str] = []
         self._turn_starts_at = 0
+        #: What the last finished turn said, if it asked for no tool.
+        self._last_turn = ""
         self._reasoning: list[str] = []
         self._calls: dict[str, ToolCallRequest] = {}
+        #: Of all model turns so far; None as soon as the price of one is unknown.
+        self.cost_usd_micros: int | None = 0
         for event in events:
             self.feed(event.kind, event.data)
 
@@ -51,12 +55,19 @@ class Transcript:
         return list(self._calls.values())
 
     def answer(self, session_id: str, *, is_partial: bool) -> Answer:
-        """What the session keeps. Calls without a result are left out: no model accepts them."""
+        """What the session keeps.
+
+        `items` are the chat messages of an answer that called tools, up to its last words; calls
+        without a result are left out, because no model accepts them.
+        """
+        items = _answered(self.messages)
+        if items and (last := "".join(self._text[self._turn_starts_at :]) or self._last_turn):
+            items.append({"role": "assistant", "content": last})
         return Answer(
             session_id=session_id,
             content=self.text,
             actions=list(self.actions),
-            items=_answered(self.messages),
+            items=items,
             is_partial=is_partial,
         )
 
@@ -64,6 +75,9 @@ class Transcript:
         text = "".join(self._text[self._turn_starts_at :])
         self._turn_starts_at = len(self._text)
         reasoning, self._reasoning = "".join(self._reasoning), []
+        cost = data.get("cost_usd_micros")
+        known = cost is not None and self.cost_usd_micros is not None
+        self.cost_usd_micros = self.cost_usd_micros + cost if known else None
         calls = data.get("calls") or []
         self._calls = {
             c["call_id"]: ToolCallRequest(
@@ -71,6 +85,7 @@ class Transcript:
             )
             for c in calls
         }
+        self._last_turn = "" if calls else text
         if not calls:
             return
         message: dict[str, Any] = {

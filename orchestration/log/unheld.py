@@ -76,7 +76,12 @@ class UnheldRun:
     def finish(self, verdict: Verdict) -> list[UUID]:
         """End the run. Returns the runs of its session that may be enqueued now."""
         transcript = Transcript([*self.events, *self.added])
-        totals = self._totals()
+        totals = Totals(
+            model=self.run.model,
+            started_at=self.run.created_at,
+            cost_usd_micros=transcript.cost_usd_micros,
+            first_output_ms=self.run.first_output_ms,
+        )
         for payload in last_events(self.state, verdict, totals):
             self.append(payload)
         finished = RunFinished(**self.added[-1].data)
@@ -95,15 +100,6 @@ class UnheldRun:
         _, successors = batches_write([batch])
         self._announce_on_commit(stored)
         return successors
-
-    def _totals(self) -> Totals:
-        costs = [e.data.get("cost_usd_micros") for e in self.events if e.kind == "model.responded"]
-        return Totals(
-            model=self.run.model,
-            started_at=self.run.started_at or self.run.created_at,
-            cost_usd_micros=None if not costs or None in costs else sum(costs),
-            first_output_ms=self.run.first_output_ms,
-        )
 
     def _announce_on_commit(self, stored: Sequence[StoredEvent]) -> None:
         if not stored:

@@ -279,6 +279,9 @@ class Signals(Protocol):
     def workers(self) -> list[WorkerInfo]:
         """Workers that gave a sign of life in the last 15 s. Raises QueueUnavailable."""
 
+    def queue_depths(self, queues: Sequence[str]) -> dict[str, int]:
+        """Jobs that wait in each queue. Raises QueueUnavailable."""
+
 
 class SignalsAsync(Protocol):
     """The same from within an event loop."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from taskmapr.core import jobs
 from taskmapr.foundation.telemetry.logs import logging_config
 from taskmapr.settings.env import ROOT, env
 from taskmapr.settings.secrets import secrets_of
@@ -110,6 +111,19 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+#: Chores that wait longer than their interval are dropped: the next one does the same work.
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": name, "schedule": every_s, "options": {"queue": "chores", "expires": every_s}}
+    for name, every_s in (
+        (jobs.RUNS_RECOVER, 5.0),
+        (jobs.APPROVALS_EXPIRE, 30.0),
+        (jobs.RETENTION_APPLY, 3600.0),
+        (jobs.PARTITIONS_ENSURE, 24 * 3600.0),
+        (jobs.TOKENS_PRUNE, 24 * 3600.0),
+    )
+}
+#: Makes the adapters of this process: `taskmapr.core.wired.Ports`.
+TASKMAPR_PORTS = "taskmapr.wiring.build"
 #: The queues that the workers of `manage.py up` serve.
 WORKER_QUEUES = env.words("TASKMAPR_WORKER_QUEUES", ["runs.overlay", "chores"])
 
@@ -159,9 +173,13 @@ TASKMAPR: dict[str, Any] = {
     "default_model": env.text("TASKMAPR_DEFAULT_MODEL", "gpt-5-mini"),
     "openai_api_key": env.text("OPENAI_API_KEY"),
     "openai_base_url": env.text("OPENAI_BASE_URL"),
+    # The built-in stand-in answers where no model is configured: on developers' machines only.
+    "offline_model": ENV != "prod",
     "offline_model_delay_ms": env.integer("TASKMAPR_OFFLINE_MODEL_DELAY_MS", 15),
     # threads with a kept database connection, per process that runs coroutines
     "database_threads": env.integer("TASKMAPR_DATABASE_THREADS", 4, minimum=1),
+    #: Modules that register tools and kinds of runs of your own when they are imported.
+    "tool_modules": env.words("TASKMAPR_TOOL_MODULES"),
     # limits per principal
     "rate_limit_per_minute": env.integer("TASKMAPR_RATE_LIMIT_PER_MINUTE", 60, minimum=1),
 }

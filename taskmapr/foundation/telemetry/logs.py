@@ -90,6 +90,9 @@ def logging_config(*, json: bool, level: str = "INFO") -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             "celery": {"level": "INFO"},
+            # Two lines per job would double what a run costs; the run's own log says more.
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
         },
     }
 

@@ -1,0 +1,17 @@
+"""`manage.py seed`: what a new installation begins with. Safe to repeat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from agents_cfg.services.seeds import seeds_plant
+
+
+class Command(BaseCommand):
+    help = "Make the default overlay profile, if there is none."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for made in seeds_plant():
+            self.stdout.write(f"made {made}")

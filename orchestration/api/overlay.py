@@ -1,0 +1,229 @@
+"""The overlay's doorway: ask, resume, cancel, history."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from django.http.response import HttpResponseBase
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from orchestration.api.streams import (
+    Followed,
+    event_id_of,
+    json_answer,
+    sse_frames,
+    stream_response,
+    uuid_of,
+    wants_json,
+)
+from orchestration.live import live
+from orchestration.models import Run
+from orchestration.page.request import parse_request
+from orchestration.selectors.runs import approvals_open, run_owned, run_readable
+from orchestration.selectors.sessions import SessionMessage, session_history, session_owned
+from orchestration.services.overlay_runs import Asked, overlay_run_start
+from orchestration.services.pausing import approval_resolve
+from orchestration.services.run_end import run_cancel
+from taskmapr.core.errors import InvalidInput, NotFound, RunNotFound
+from taskmapr.core.ids import uuid7
+from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.api import StreamingAPIView
+from taskmapr.users.services.dev_user import DEV_USER_ID, DEV_USER_NAME
+
+MAX_HISTORY: Final = 200
+
+
+class OrchestrateApi(StreamingAPIView):
+    """Ask about a page. Answers as a stream of events, or as JSON when asked for."""
+
+    async def post(self, request: Request) -> HttpResponseBase:
+        if last_event_id := request.headers.get("Last-Event-ID"):
+            run_id, after = event_id_of(last_event_id)
+            return await _resumed(request, run_id, after)
+        asked_for = parse_request(request.data)
+        run_id = uuid7()
+        # Listening comes first: nothing the run says can be missed, and a queue that is down is
+        # noticed before anything exists.
+        subscription = await live().subscribe(run_id)
+        try:
+            started = await in_database(
+                overlay_run_start,
+                Asked(
+                    run_id=run_id,
+                    user_id=request.user.pk,
+                    user_name=_name_of(request.user),
+                    request=asked_for,
+                    origin=request.headers.get("Origin"),
+                    request_id=getattr(request, "request_id", ""),
+                ),
+            )
+        except BaseException:
+            await live().unsubscribe(subscription)
+            raise
+        session_id = started.created.data["session_id"]
+        followed = Followed(run_id, session_id)
+        how: dict[str, Any] = {"subscription": subscription, "known": [started.created]}
+        if wants_json(request, asked_for.stream):
+            return await json_answer(followed, **how)
+        return stream_response(sse_frames(followed, **how), run_id=run_id, session_id=session_id)
+
+
+class RunStreamApi(StreamingAPIView):
+    """Follow a run from any of its events."""
+
+    async def get(self, request: Request, run_id: str) -> HttpResponseBase:
+        cursor = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
+        wanted = uuid_of(run_id)
+        if wanted is None:
+            raise RunNotFound
+        if not cursor:
+            return await _resumed(request, wanted, 0)
+        named, after = event_id_of(cursor)
+        if named != wanted:
+            raise InvalidInput.of(("Last-Event-ID", "names another run than the address"))
+        return await _resumed(request, wanted, after)
+
+
+async def _resumed(request: Request, run_id: UUID, after: int) -> HttpResponseBase:
+    run = await in_database(partial(run_readable, run_id=run_id, user_id=request.user.pk))
+    followed = Followed(run_id, run.session_id)
+    frames = sse_frames(followed, after=after, sealer=run.sealer)
+    return stream_response(frames, run_id=run_id, session_id=run.session_id)
+
+
+class RunApi(APIView):
+    """The state of a run, and what it waits for."""
+
+    class OutputSerializer(serializers.ModelSerializer[Run]):
+        run_id = serializers.UUIDField(source="pk")
+        sessionId = serializers.CharField(source="session_id", allow_null=True)
+
+        class Meta:
+            model = Run
+            fields = (
+                "run_id",
+                "kind",
+                "status",
+                "sessionId",
+                "model",
+                "attempt",
+                "input_tokens",
+                "output_tokens",
+                "cost_usd_micros",
+                "first_output_ms",
+                "duration_ms",
+                "error_code",
+                "error_message",
+                "reason",
+                "created_at",
+                "started_at",
+                "finished_at",
+            )
+
+    def get(self, request: Request, run_id: str) -> Response:
+        run = run_owned(run_id=_known(run_id), user_id=request.user.pk)
+        waiting = [
+            {
+                "approval_id": str(approval.pk),
+                "asks": approval.asks,
+                "tool": approval.tool,
+                "call_id": approval.call_id,
+                "fingerprint": approval.fingerprint,
+                "expires_at": approval.expires_at,
+            }
+            for approval in approvals_open(run_id=run.pk)
+        ]
+        return Response({**self.OutputSerializer(run).data, "waits_for": waiting})
+
+
+class RunCancelApi(APIView):
+    """Stop a run."""
+
+    def post(self, request: Request, run_id: str) -> Response:
+        run = run_owned(run_id=_known(run_id), user_id=request.user.pk)
+        run_cancel(run_id=run.pk, by=_name_of(request.user))
+        return Response({"ok": True, "run_id": str(run.pk)}, status=202)
+
+
+class ApprovalApi(APIView):
+    """Answer what a run waits for."""
+
+    class InputSerializer(serializers.Serializer[Any]):
+        decision = serializers.ChoiceField(
+            choices=["approved", "denied", "answered", "happened", "not_happened"]
+        )
+        answer = serializers.CharField(required=False, allow_blank=True, default="")
+
+    def post(self, request: Request, approval_id: str) -> Response:
+        given = self.InputSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        wanted = uuid_of(approval_id)
+        if wanted is None:
+            raise NotFound("There is no such question.")
+        approval = approval_resolve(
+            approval_id=wanted,
+            by=_name_of(request.user),
+            owner_id=request.user.pk,
+            **given.validated_data,
+        )
+        return Response({"ok": True, "approval_id": str(approval.pk), "status": approval.status})
+
+
+class HistoryApi(APIView):
+    """What was said in a session, oldest first, page by page from the end."""
+
+    def get(self, request: Request, session_key: str) -> Response:
+        session = session_owned(session_id=session_key, user_id=request.user.pk)
+        messages, following = session_history(
+            session=session,
+            limit=_limit(request.query_params.get("limit")),
+            before=request.query_params.get("before"),
+        )
+        return Response(
+            {
+                "session_key": session_key,
+                "sessionId": session_key,
+                "messages": [_message(message) for message in messages],
+                "count": len(messages),
+                "next_before": following,
+            }
+        )
+
+
+def _message(message: SessionMessage) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": str(message.id),
+        "role": message.role,
+        "content": message.content,
+        "timestamp": message.created_at,
+    }
+    if message.actions:
+        shown["actions"] = message.actions
+    if message.is_partial:
+        shown["partial"] = True
+    return shown
+
+
+def _limit(text: str | None) -> int:
+    try:
+        limit = int(text) if text else 50
+    except ValueError:
+        limit = 0
+    if not 1 <= limit <= MAX_HISTORY:
+        raise InvalidInput.of(("limit", f"must be a whole number from 1 to {MAX_HISTORY}"))
+    return limit
+
+
+def _known(run_id: str) -> UUID:
+    if (wanted := uuid_of(run_id)) is None:
+        raise RunNotFound
+    return wanted
+
+
+def _name_of(user: Any) -> str:
+    return DEV_USER_NAME if user.pk == DEV_USER_ID else str(user.pk)

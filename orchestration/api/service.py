@@ -1,0 +1,68 @@
+"""What the service says of itself: `/` and `/health`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+
+from orchestration.selectors.health import HealthCheck
+
+_check: Final = HealthCheck()
+
+ENDPOINTS: Final = {
+    "health": "/health",
+    "taskmapr": "/api/taskmapr/orchestrate",
+    "chat": "/api/chat/{session_key}",
+    "tasks": "/tasks/",
+    "orchestrate": "/orchestrate",
+    "docs": "/docs",
+}
+
+
+async def service_root(request: HttpRequest) -> HttpResponseBase:
+    """JSON for programs, a small page for browsers; needs nothing to be up."""
+    if prefers_html(request.headers.get("Accept", "")):
+        health = await _check.health()
+        context: dict[str, Any] = {
+            "health": health.as_json(),
+            "version": settings.VERSION,
+            "is_dev": settings.DEBUG,
+        }
+        return render(request, "orchestration/landing.html", context)
+    return JsonResponse(
+        {
+            "status": "ok",
+            "service": "taskmapr",
+            "version": settings.VERSION,
+            "mcp_available": False,
+            "endpoints": ENDPOINTS,
+        }
+    )
+
+
+async def service_health(request: HttpRequest) -> JsonResponse:
+    health = await _check.health()
+    return JsonResponse(health.as_json(), status=503 if health.status == "unhealthy" else 200)
+
+
+def prefers_html(accept: str) -> bool:
+    """True when the header ranks `text/html` above JSON, as browsers do."""
+    ranks = dict(map(_media_range, accept.split(",")))
+    html = ranks.get("text/html", 0.0)
+    return html > max(ranks.get("application/json", 0.0), ranks.get("application/*", 0.0))
+
+
+def _media_range(text: str) -> tuple[str, float]:
+    kind, _, parameters = text.strip().partition(";")
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name == "q":
+            try:
+                return kind.strip().lower(), float(value)
+            except ValueError:
+                return kind.strip().lower(), 0.0
+    return kind.strip().lower(), 1.0

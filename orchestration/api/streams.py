@@ -1,0 +1,155 @@
+"""A run's log as an answer to a request: a stream of server-sent events, or one JSON object."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from orchestration.carriages.sse import CONTENT_TYPE, SseStream
+from orchestration.dialects.base import Dialect
+from orchestration.dialects.overlay_json import OverlayAnswer
+from orchestration.dialects.table import dialect_for
+from orchestration.live import live
+from orchestration.services.run_end import run_fail_unclaimed
+from taskmapr.core import wired
+from taskmapr.core.errors import InvalidInput, NoWorker, QueueUnavailable
+from taskmapr.core.events import Event
+from taskmapr.foundation.aio import in_database
+
+logger = logging.getLogger(__name__)
+
+_MAX_ID: Final = 80
+
+
+def event_id_of(text: str) -> tuple[UUID, int]:
+    """`<run_id>:<seq>` → (run id, seq). Raises InvalidInput."""
+    run, _, seq = text[:_MAX_ID].strip().rpartition(":")
+    try:
+        run_id, number = UUID(run), int(seq)
+        if number < 0:
+            raise ValueError(seq)  # noqa: TRY301
+    except ValueError:
+        raise InvalidInput.of(("Last-Event-ID", "must look like <run_id>:<seq>")) from None
+    return run_id, number
+
+
+def wants_json(request: HttpRequest, stream: bool | None) -> bool:
+    """True when the caller asked for one JSON answer instead of a stream."""
+    if stream is not None:
+        return not stream
+    accept = request.headers.get("Accept", "")
+    return "application/json" in accept and "text/event-stream" not in accept
+
+
+def stream_response(
+    frames: AsyncIterator[bytes], *, run_id: UUID, session_id: str | None
+) -> StreamingHttpResponse:
+    """The headers that keep every proxy on the way from collecting or cutting the stream."""
+    return StreamingHttpResponse(
+        frames,
+        content_type=CONTENT_TYPE,
+        headers={
+            "Cache-Control": "no-cache, no-transform",
+            "X-Accel-Buffering": "no",
+            "X-Run-Id": str(run_id),
+            "X-Session-Id": session_id or "",
+        },
+    )
+
+
+class Followed:
+    """One reader of one run: batches of events, with the watch for a missing worker beside them."""
+
+    def __init__(self, run_id: UUID, session_id: str | None) -> None:
+        self.run_id = run_id
+        self.session_id = session_id
+        self._is_claimed = False
+        self._is_done = False
+
+    async def batches(self, **how: Any) -> AsyncIterator[list[Event]]:
+        """What `Live.follow` yields with the arguments `how`; empty batches mean: send a sign."""
+        heartbeat_s = float(settings.TASKMAPR["heartbeat_s"])
+        loop = asyncio.get_running_loop()
+        unclaimed_until = loop.time() + settings.TASKMAPR["no_worker_after_s"]
+        events = live().follow(self.run_id, idle_s=heartbeat_s, **how)
+        try:
+            async for batch in events:
+                self._is_claimed = self._is_claimed or any(e.kind == "run.started" for e in batch)
+                self._is_done = bool(batch) and batch[-1].kind == "run.finished"
+                yield batch
+                if not self._is_claimed and loop.time() >= unclaimed_until:
+                    unclaimed_until += heartbeat_s
+                    await self._look_for_worker()
+        finally:
+            await events.aclose()
+            if not self._is_done:
+                logger.info("[TaskMapr] Client disconnected for session %s", self.session_id)
+
+    async def _look_for_worker(self) -> None:
+        """Nobody took the run for long: end it, unless workers are merely busy."""
+        try:
+            if await in_database(wired.ports().signals.workers):
+                return
+        except QueueUnavailable:
+            logger.debug("run %s: nobody knows of any worker", self.run_id)
+        await in_database(partial(run_fail_unclaimed, run_id=self.run_id, error=NoWorker()))
+
+
+async def sse_frames(
+    followed: Followed, *, after: int = 0, dialect_name: str = "overlay", **how: Any
+) -> AsyncIterator[bytes]:
+    """The stream's bytes: frames of events with seq > after, and heartbeats while it is silent."""
+    dialect: Dialect = dialect_for(dialect_name, followed.run_id)
+    stream = SseStream()
+    batches = followed.batches(**how)
+    try:
+        if opening := stream.encode(dialect.open()):
+            yield opening
+        async for batch in batches:
+            if not batch:
+                beat = dialect.heartbeat(datetime.now(UTC))
+                frames = [beat] if beat is not None else []
+            else:
+                seen = [event for event in batch if event.seq <= after]
+                dialect.prime(seen)
+                frames = [f for event in batch[len(seen) :] for f in dialect.feed(event)]
+            if body := stream.encode(frames):
+                yield body
+    finally:
+        await batches.aclose()
+
+
+async def json_answer(followed: Followed, **how: Any) -> HttpResponseBase:
+    """Waits for the end of the run. A failed run is raised as its error."""
+    dialect = dialect_for("overlay", followed.run_id)
+    answer = OverlayAnswer()
+    batches = followed.batches(**how)
+    try:
+        async for batch in batches:
+            for event in batch:
+                answer.take(dialect.feed(event))
+    finally:
+        await batches.aclose()
+    if (problem := answer.problem()) is not None:
+        raise problem
+    response = JsonResponse(answer.body())
+    response["X-Run-Id"] = str(followed.run_id)
+    response["X-Session-Id"] = followed.session_id or ""
+    return response
+
+
+def uuid_of(text: str) -> UUID | None:
+    """A UUID, or None when the text is none: such a thing does not exist."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,217 @@
+"""The assistant: an agent loop over a page, for runs of kind `overlay`."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+
+from agents_cfg.selectors.profiles import endpoint_for, profile_get
+from orchestration.engines.answer import AnswerSink
+from orchestration.engines.model_turns import ResilientModel
+from orchestration.engines.tool_calls import ToolCaller
+from orchestration.execution.drive import HeldRun
+from orchestration.page.profile import ProfileView, model_choice
+from orchestration.page.profile_rows import profile_view
+from orchestration.page.request import OverlayRequest
+from orchestration.prompts.conversation import earlier_messages
+from orchestration.prompts.overlay import compose
+from orchestration.selectors.sessions import SessionMessage, session_messages_before
+from orchestration.services.leases import Claim
+from orchestration.tools.ui_actions import rules_of
+from taskmapr.core import wired
+from taskmapr.core.errors import MaxTurnsExceeded
+from taskmapr.core.events import ModelResponded
+from taskmapr.core.ports import ModelEndpoint, ModelRequest, ModelResponse
+from taskmapr.core.tools import ToolContext, ToolSpec, registry
+from taskmapr.foundation.aio import in_database
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What the database says about this run: one visit, before the first model turn."""
+
+    profile: ProfileView
+    endpoint: ModelEndpoint
+    tools: list[ToolSpec]
+    max_turns: int
+    continues_unread: bool
+    #: Chat messages before this prompt, oldest first.
+    earlier: list[dict[str, Any]]
+
+
+def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
+    row = profile_get(claim.profile_id)
+    endpoint = endpoint_for(row, request.config.model)
+    earlier = (
+        session_messages_before(session_id=claim.session_id, run_id=claim.run_id)
+        if claim.session_id is not None
+        else []
+    )
+    return Setup(
+        profile=profile_view(row, supports_tools=endpoint.supports_tools),
+        endpoint=endpoint,
+        tools=registry.named(row.tools) if endpoint.supports_tools else [],
+        max_turns=row.max_turns or settings.TASKMAPR["max_turns"],
+        continues_unread=row.disconnect_policy == "continue",
+        earlier=earlier_messages(_remembered(earlier), request),
+    )
+
+
+def _remembered(messages: list[SessionMessage]) -> list[dict[str, Any]]:
+    """A session's messages as chat messages; an answer that called tools is several of them."""
+    return [
+        item
+        for message in messages
+        for item in message.items or [{"role": message.role, "content": message.content}]
+    ]
+
+
+class AssistantEngine:
+    """Drives one attempt of one overlay run."""
+
+    def __init__(self, held: HeldRun) -> None:
+        self._held = held
+        self._request = OverlayRequest.from_stored(held.claim.input)
+        self._setup: Setup
+        self._sink: AnswerSink
+        self._answering: ModelEndpoint
+        self._turn_began = datetime.now(UTC)
+
+    async def run(self) -> None:
+        """See Engine. Raises what the model port raises, and MaxTurnsExceeded."""
+        held, request = self._held, self._request
+        self._log_start()
+        self._setup = setup = await in_database(setup_of, held.claim, request)
+        held.continues_unread = setup.continues_unread
+        self._answering = setup.endpoint
+        ui_options = setup.profile.ui_options()
+        self._sink = AnswerSink(held, rules_of(ui_options, held.claim.input))
+        caller = ToolCaller(held, self._context)
+        for call in held.transcript.pending_calls:
+            await caller(call, self._offered(call.name))
+        left = setup.max_turns - held.writer.state.steps
+        if left < 1:
+            raise MaxTurnsExceeded
+        self._turn_began = datetime.now(UTC)
+        await wired.ports().agent_loop()(
+            model=ResilientModel(
+                model=wired.ports().model(setup.endpoint), on_answering=self._model_answers
+            ),
+            request=self._model_request(),
+            tools=setup.tools,
+            invoke=caller,
+            sink=self._sink,
+            max_turns=left,
+            on_response=self._turn_ended,
+        )
+        self._log_end()
+
+    def _offered(self, name: str) -> ToolSpec | None:
+        spec = registry.get(name)
+        return spec if spec in self._setup.tools else None
+
+    def _context(self, call_id: str) -> ToolContext:
+        claim = self._held.claim
+        return ToolContext(
+            run_id=str(claim.run_id),
+            call_id=call_id,
+            user_id=str(claim.owner_id),
+            session_id=claim.session_id,
+            options={"ui": self._setup.profile.ui_options()},
+            emit_actions=self._sink.emitter(call_id),
+            sent_actions=list(self._sink.sent_actions),
+            request=claim.input,
+        )
+
+    def _model_request(self) -> ModelRequest:
+        claim, setup, request = self._held.claim, self._setup, self._request
+        choice = model_choice(request.config, setup.profile)
+        instructions = compose(
+            request,
+            setup.profile,
+            marker=secrets.token_hex(8),
+            user_id=str(claim.owner_id),
+            session_id=claim.session_id or "",
+            tools=[spec.name for spec in setup.tools],
+            missing=(),
+            earlier=setup.earlier,
+            notes=(),
+        )
+        self._held.instructions = instructions
+        messages = [
+            *setup.earlier,
+            {"role": "user", "content": request.prompt},
+            *self._held.transcript.messages,
+        ]
+        return ModelRequest(
+            endpoint=setup.endpoint,
+            instructions=instructions,
+            messages=messages,
+            temperature=choice.temperature,
+            max_output_tokens=choice.max_output_tokens,
+            page={k: claim.input.get(k) for k in ("pageContext", "domElements")},
+        )
+
+    def _model_answers(self, endpoint: ModelEndpoint) -> None:
+        self._answering = endpoint
+        if endpoint.model != self._held.model:
+            self._held.warnings.append(f"Answered by {endpoint.model}.")
+        self._held.model = endpoint.model
+
+    async def _turn_ended(self, response: ModelResponse) -> None:
+        self._sink.end_turn()
+        writer = self._held.writer
+        now = datetime.now(UTC)
+        took_ms = round((now - self._turn_began).total_seconds() * 1000)
+        self._turn_began = now
+        writer.append(
+            ModelResponded(
+                step=writer.state.steps + 1,
+                model=response.model,
+                duration_ms=took_ms,
+                finish_reason=response.finish_reason,
+                input_tokens=response.input_tokens,
+                output_tokens=response.output_tokens,
+                cost_usd_micros=self._cost(response),
+                calls=[self._call_kept(call) for call in response.tool_calls],
+            )
+        )
+        if response.tool_calls:
+            await writer.barrier()
+
+    def _cost(self, response: ModelResponse) -> int | None:
+        if not response.usage_reported:
+            return None
+        return wired.ports().prices.cost_usd_micros(
+            self._answering, response.input_tokens, response.output_tokens
+        )
+
+    def _call_kept(self, call: Any) -> dict[str, Any]:
+        spec = registry.get(call.name)
+        name = spec.name if spec is not None else call.name
+        return {"call_id": call.call_id, "name": name, "arguments": call.arguments}
+
+    def _log_start(self) -> None:
+        claim, page = self._held.claim, self._request.page
+        logger.info("[TaskMapr] Starting stream for session %s", claim.session_id)
+        logger.info(
+            "[TaskMapr] Page: %s (%d interactive elements)",
+            page.pathname,
+            self._request.interactive_total,
+        )
+
+    def _log_end(self) -> None:
+        state = self._held.writer.state
+        seconds = (datetime.now(UTC) - self._held.claim.created_at).total_seconds()
+        logger.info(
+            "[TaskMapr] Stream completed - %.1fs, %d tokens",
+            seconds,
+            state.input_tokens + state.output_tokens,
+        )

@@ -1,0 +1,106 @@
+"""Is everything there that runs need?"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import Error, connection
+
+from taskmapr.core import wired
+from taskmapr.core.errors import QueueUnavailable
+from taskmapr.foundation.aio import in_database
+
+#: One check takes at most this long; its answer holds for CACHED_S.
+LIMIT_S: Final = 1.0
+CACHED_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What was found, and when."""
+
+    has_database: bool
+    has_redis: bool
+    workers: int
+    queue_depth: dict[str, int]
+    checked_at: datetime
+
+    @property
+    def status(self) -> str:
+        """Without Redis nothing can be started; without a worker or database some things cannot."""
+        if not self.has_redis:
+            return "unhealthy"
+        return "healthy" if self.has_database and self.workers else "degraded"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "service": "healthy",
+            "db": "connected" if self.has_database else "not connected",
+            "redis": "connected" if self.has_redis else "not connected",
+            "mcp": "not configured",
+            "workers": self.workers,
+            "queue_depth": self.queue_depth,
+            "persistence": "database" if self.has_database else "memory",
+            "timestamp": self.checked_at.isoformat().replace("+00:00", "Z"),
+        }
+
+
+class HealthCheck:
+    """Checks at most once in CACHED_S seconds, whoever asks how often."""
+
+    def __init__(self) -> None:
+        self._last: Health | None = None
+        self._running: asyncio.Task[Health] | None = None
+
+    async def health(self) -> Health:
+        if self._last is not None:
+            age_s = (datetime.now(UTC) - self._last.checked_at).total_seconds()
+            if age_s < CACHED_S:
+                return self._last
+        if self._running is None or self._running.done():
+            self._running = asyncio.get_running_loop().create_task(_checked())
+        self._last = await asyncio.shield(self._running)
+        return self._last
+
+
+async def _checked() -> Health:
+    has_database, (has_redis, workers, depths) = await asyncio.gather(
+        _within_limit(_database, False), _within_limit(_queue, (False, 0, {}))
+    )
+    return Health(
+        has_database=has_database,
+        has_redis=has_redis,
+        workers=workers,
+        queue_depth=depths,
+        checked_at=datetime.now(UTC),
+    )
+
+
+async def _within_limit(check: Any, otherwise: Any) -> Any:
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            return await in_database(check)
+    except TimeoutError:
+        return otherwise
+
+
+def _database() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        return False
+    return True
+
+
+def _queue() -> tuple[bool, int, dict[str, int]]:
+    signals = wired.ports().signals
+    try:
+        return True, len(signals.workers()), signals.queue_depths(settings.WORKER_QUEUES)
+    except QueueUnavailable:
+        return False, 0, {}

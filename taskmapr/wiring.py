@@ -1,0 +1,88 @@
+"""Names the concrete adapters. The only module that knows them all."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from orchestration.adapters.celery_queue import CeleryQueue
+from orchestration.adapters.model_routes import RoutedModel
+from orchestration.adapters.prices import TablePriceBook
+from orchestration.adapters.redis_log import RedisLog, RedisLogSync, channel_name
+from orchestration.adapters.redis_signals import AsyncRedisSignals, RedisSignals
+from orchestration.log.reader import Announcements
+from taskmapr.celery import app
+from taskmapr.core.policies import OpenPolicy
+from taskmapr.core.ports import AgentLoop, ModelPort
+from taskmapr.core.wired import Ports
+from taskmapr.users.services.data_keys import DataKeySealers
+
+if TYPE_CHECKING:
+    from taskmapr.core.ports import ModelEndpoint
+
+#: Seconds until a command to Redis is given up. Longer than any pause of a healthy server.
+_TIMEOUT_S = 2.0
+
+
+def build() -> Ports:
+    """The bundle for this process. Opens no connection."""
+    blocking = Redis.from_url(
+        settings.REDIS_URL, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+    )
+    return Ports(
+        queue=CeleryQueue(app),
+        sealers=DataKeySealers(),
+        policy=OpenPolicy(),
+        prices=TablePriceBook(),
+        signals=RedisSignals(blocking),
+        log=RedisLogSync(blocking),
+        model=_model,
+        agent_loop=_agent_loop,
+        new_log=lambda: RedisLog(_async_client()),
+        new_signals=lambda: AsyncRedisSignals(_async_client(waits=True)),
+        new_announcements=lambda: Announcements(_async_client(waits=True), channel_name),
+    )
+
+
+def _async_client(*, waits: bool = False) -> AsyncRedis:
+    """A client for the running loop; `waits`: it listens, so silence is no failure."""
+    return AsyncRedis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=None if waits else _TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        # RESP 2: replies keep one shape, and its parser costs less per message.
+        protocol=2,
+    )
+
+
+def _model(endpoint: ModelEndpoint) -> ModelPort:
+    return _models()
+
+
+@cache
+def _models() -> ModelPort:
+    # Model clients are heavy; web processes, which never call one, do not import them.
+    from orchestration.adapters.litellm import LiteLLMModel  # noqa: PLC0415
+    from orchestration.adapters.offline_model import OfflineModel  # noqa: PLC0415
+    from orchestration.adapters.openai_chat import OpenAIChatModel  # noqa: PLC0415
+
+    delay_s = settings.TASKMAPR["offline_model_delay_ms"] / 1000
+    return RoutedModel(
+        {
+            "openai": OpenAIChatModel(),
+            "litellm": LiteLLMModel(),
+            "offline": OfflineModel(word_delay_s=delay_s),
+        }
+    )
+
+
+@cache
+def _agent_loop() -> AgentLoop:
+    # Importing the SDK takes seconds and 100 MB: workers only.
+    from orchestration.adapters.agents_sdk import agent_loop  # noqa: PLC0415
+
+    return agent_loop
