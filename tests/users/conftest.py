@@ -1,0 +1,59 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from taskmapr.users.models import User
+from taskmapr.users.services.sign_ins import AuthTokens, tokens_issue
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _counters(request: pytest.FixtureRequest) -> None:
+    """Sign-in failures are counted in Redis: begin with none wherever a test signs in."""
+    if "db" in request.fixturenames or "transactional_db" in request.fixturenames:
+        request.getfixturevalue("redis_url")
+
+
+@pytest.fixture
+def ada(db) -> User:
+    return User.objects.create_user("ada@example.org", PASSWORD)
+
+
+@pytest.fixture
+def cyd(db) -> User:
+    return User.objects.create_user("cyd@example.net", "a stranger's password")
+
+
+@pytest.fixture
+def ada_tokens(ada) -> AuthTokens:
+    return tokens_issue(user_id=ada.pk)
+
+
+@pytest.fixture
+def call(db) -> Callable[..., HttpResponse]:
+    """call("POST", "login", {...}, token="...") → the answer of /api/v1/auth/login."""
+    client = Client()
+
+    def _call(method: str, name: str, body: Any = None, *, token: str = "", **headers: str):
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        data = b"" if body is None else json.dumps(body)
+        return client.generic(
+            method,
+            f"/api/v1/auth/{name}",
+            data,
+            content_type="application/json",
+            headers=headers,
+        )
+
+    return _call
+
+
+@pytest.fixture
+def credentials(ada) -> dict[str, str]:
+    return {"email": ada.email, "password": PASSWORD}
