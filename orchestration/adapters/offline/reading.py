@@ -103,10 +103,11 @@ class Page:
     def __init__(self, page: Mapping[str, Any] | None) -> None:
         page = page or {}
         context = page.get("pageContext") or {}
-        self.is_known = bool(page)
         self.path = str(context.get("pathname") or "/")
         self.title = str(context.get("title") or "")
         elements = page.get("domElements") or []
+        #: False when the request came without a page: then its path is only the default.
+        self.is_known = bool(elements) or bool(self.title) or self.path != "/"
         # The root holds every word of the page, so it would be an answer to everything.
         self.spots = [
             Spot.of(e) for e in elements if e.get("isVisible", True) and e.get("id") != "root"

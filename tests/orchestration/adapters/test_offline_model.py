@@ -13,12 +13,14 @@ import pytest
 
 from orchestration.adapters.offline.replies import NOTICE
 from orchestration.adapters.offline_model import OfflineModel
+from orchestration.page.request import parse_request
 from taskmapr.core.errors import ModelAuthFailed, ModelFailed
 from taskmapr.core.ports import ModelEndpoint, ModelRequest, ModelResponse, ToolDefinition
 from tests.orchestration.adapters.conformance import Heard
 
 pytestmark = pytest.mark.anyio
 
+RECORDED = Path(__file__).parents[2] / "page" / "overlay_requests.json"
 UI_TOOLS = ("ui_navigate", "ui_highlight", "ui_scroll_to")
 CARDS = {
     "card-1": "HighIn ProgressOnboard new hirePrepare a desk.Assignee: Avery",
@@ -142,6 +144,34 @@ async def test_shows_what_is_asked_for_and_highlights_it() -> None:
     assert second.tool_calls == []
 
 
+@pytest.mark.parametrize(
+    ("number", "says", "does"),
+    [
+        (
+            0,
+            "Ship Q4 feature review",
+            [("ui_highlight", {"selectors": ["#task-card-task-2"]})],
+        ),
+        (1, 'Headings: "Dashboard overview".', []),
+        (
+            2,
+            "",
+            [
+                ("ui_navigate", {"path": "/team"}),
+                ("ui_highlight", {"selectors": ["#team-heading"]}),
+            ],
+        ),
+    ],
+)
+async def test_answers_requests_of_a_real_overlay(
+    number: int, says: str, does: list[tuple[str, Any]]
+) -> None:
+    body = orjson.loads(RECORDED.read_bytes())[number]
+    response = await turn(body["prompt"], page=parse_request(body).as_stored())
+    assert says in response.text
+    assert calls_of(response) == does
+
+
 async def test_shows_all_members_of_a_list() -> None:
     response = await turn("highlight the tasks", page=board())
     assert calls_of(response) == [
@@ -226,7 +256,9 @@ async def test_remembers_what_was_said_before() -> None:
 
 async def test_manages_without_a_page() -> None:
     assert 'You said: "tell me a joke"' in (await turn("tell me a joke")).text
-    assert "No page was sent" in (await turn("what is on this page")).text
+    empty = parse_request({"prompt": "x"}).as_stored()
+    for page in (None, empty):
+        assert "No page was sent" in (await turn("what is on this page", page=page)).text
 
 
 async def test_survives_a_page_with_missing_members() -> None:
