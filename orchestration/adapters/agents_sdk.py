@@ -22,14 +22,8 @@ import agents
 from agents.models.interface import Model, ModelProvider
 from agents.tool_context import ToolContext
 from agents.usage import Usage
-from openai.types.responses import (
-    ResponseFunctionToolCall,
-    ResponseOutputMessage,
-    ResponseOutputText,
-    ResponseReasoningItem,
-)
-from openai.types.responses.response_reasoning_item import Summary
 
+from orchestration.adapters.agents_items import UNOFFERED, output_items
 from orchestration.adapters.chat_completions.streams import new_call_id
 from taskmapr.core.errors import MaxTurnsExceeded
 from taskmapr.core.ports import (
@@ -48,8 +42,6 @@ agents.set_tracing_disabled(True)
 Message = Mapping[str, Any]
 OnResponse = Callable[[ModelResponse], Awaitable[None]]
 
-#: Stands for every tool that was not offered; no registry name has a capital letter.
-_UNOFFERED: Final = "Unoffered"
 _TOOLBOXES_KEPT: Final = 64
 
 
@@ -204,47 +196,13 @@ class _Tee(Model):
             total_tokens=response.input_tokens + response.output_tokens,
         )
         return agents.ModelResponse(
-            output=_output_items(response, self._turns, self._run.specs),
+            output=output_items(response, self._turns, self._run.specs),
             usage=usage,
             response_id=None,
         )
 
     def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         raise NotImplementedError("text reaches the sink without the SDK's stream")
-
-
-def _output_items(response: ModelResponse, turn: int, specs: Mapping[str, ToolSpec]) -> list[Any]:
-    """The turn as SDK items, built without validation: every value is ours."""
-    items: list[Any] = []
-    if response.reasoning:
-        summary = Summary.model_construct(text=response.reasoning, type="summary_text")
-        items.append(
-            ResponseReasoningItem.model_construct(
-                id=f"rs_{turn}", summary=[summary], type="reasoning"
-            )
-        )
-    # A turn with nothing in it must still count as an answer, or the SDK asks again for ever.
-    if response.text or not response.tool_calls:
-        text = ResponseOutputText.model_construct(
-            text=response.text, type="output_text", annotations=[]
-        )
-        items.append(
-            ResponseOutputMessage.model_construct(
-                id=f"msg_{turn}",
-                content=[text],
-                role="assistant",
-                status="completed",
-                type="message",
-            )
-        )
-    for call in response.tool_calls:
-        name = call.name if call.name in specs else _UNOFFERED
-        items.append(
-            ResponseFunctionToolCall.model_construct(
-                call_id=call.call_id, name=name, arguments=call.arguments, type="function_call"
-            )
-        )
-    return items
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +232,7 @@ def _toolbox_made(specs: Sequence[ToolSpec]) -> _Toolbox:
         ToolDefinition(name=s.model_name, summary=s.summary, input_schema=s.input_schema)
         for s in specs
     )
-    unoffered = _function_tool(_UNOFFERED, "", {"type": "object", "properties": {}})
+    unoffered = _function_tool(UNOFFERED, "", {"type": "object", "properties": {}})
     agent = agents.Agent[_Run](name="TaskMapr", tools=[*as_function_tools(specs), unoffered])
     return _Toolbox({spec.model_name: spec for spec in specs}, definitions, agent)
 
