@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from orchestration.dialects.base import Frame, PrimedDialect
+from orchestration.dialects.call_book import CallBook
 from orchestration.dialects.compact_json import json_cut, json_cut_text
 from orchestration.page.sensitive import redact_members
 from taskmapr.core.errors import TaskMaprError
@@ -24,7 +25,6 @@ RESULT_BYTES: Final = 8_192
 RESULT_CHARACTERS: Final = 2_000
 
 _EMPTY_PAGE: Final = {"pathname": "/", "search": "", "hash": "", "title": ""}
-_INTERRUPTED: Final = "The call was interrupted."
 
 
 def timestamp_of(at: datetime) -> str:
@@ -60,9 +60,7 @@ class OverlayDialect(PrimedDialect):
         self._dropped = 0
         self._warnings: list[str] = []
         self._reasoning: list[str] | None = None
-        #: Open calls: id → (tool, when it began). Completed and open ones: id → (tool, status).
-        self._open_calls: dict[str, tuple[str, datetime]] = {}
-        self._tools_used: dict[str, tuple[str, str]] = {}
+        self._calls = CallBook()
         self._tool_results: list[dict[str, Any]] = []
         self._totals: Mapping[str, Any] | None = None
         self._spent = (0, 0)
@@ -174,35 +172,22 @@ class OverlayDialect(PrimedDialect):
     # What tools do
 
     def _tool_started(self, event: Event) -> list[Frame]:
-        call_id, tool = event.data["call_id"], event.data["tool"]
-        self._open_calls[call_id] = (tool, event.at)
-        self._tools_used[call_id] = (tool, "running")
+        self._calls.start(event.data, event.at)
         data = {
-            "name": tool,
-            "tool_name": tool,
+            "name": event.data["tool"],
+            "tool_name": event.data["tool"],
             "args": redact_members(event.data.get("args") or {}),
-            "call_id": call_id,
+            "call_id": event.data["call_id"],
         }
         return [self._frame("tool_call_started", data)]
 
     def _tool_completed(self, event: Event) -> list[Frame]:
-        data = event.data
-        if self._open_calls.pop(data["call_id"], None) is None:
-            return []
-        frame = self._completion(
-            call_id=data["call_id"],
-            tool=data["tool"],
-            ok=data["ok"],
-            result=data.get("result"),
-            duration_ms=data["duration_ms"],
-            error=data.get("error"),
-        )
-        return [frame]
+        return self._completion(event.data)
 
-    def _completion(
-        self, *, call_id: str, tool: str, ok: bool, result: Any, duration_ms: int, error: str | None
-    ) -> Frame:
-        self._tools_used[call_id] = (tool, "completed" if ok else "failed")
+    def _completion(self, payload: Mapping[str, Any]) -> list[Frame]:
+        if not self._calls.complete(payload):
+            return []
+        tool, result, error = payload["tool"], payload.get("result"), payload.get("error")
         told = {"error": error} if error and result is None else result
         self._tool_results.append(
             {"tool": tool, "result": json_cut_text(told, limit=RESULT_CHARACTERS)}
@@ -210,14 +195,14 @@ class OverlayDialect(PrimedDialect):
         data: dict[str, Any] = {
             "name": tool,
             "tool_name": tool,
-            "call_id": call_id,
-            "ok": ok,
+            "call_id": payload["call_id"],
+            "ok": payload["ok"],
             "result": json_cut(result, limit_bytes=RESULT_BYTES),
-            "duration_ms": duration_ms,
+            "duration_ms": payload["duration_ms"],
         }
         if error is not None:
             data["error"] = error
-        return self._frame("tool_call_completed", data)
+        return [self._frame("tool_call_completed", data)]
 
     def _actions(self, event: Event) -> list[Frame]:
         actions = event.data["actions"]
@@ -242,19 +227,8 @@ class OverlayDialect(PrimedDialect):
 
     def _close_open(self) -> list[Frame]:
         frames = self._close_reasoning()
-        pending, self._open_calls = self._open_calls, {}
-        for call_id, (tool, began_at) in pending.items():
-            took = (self._at or began_at) - began_at
-            frames.append(
-                self._completion(
-                    call_id=call_id,
-                    tool=tool,
-                    ok=False,
-                    result=None,
-                    duration_ms=int(took.total_seconds() * 1000),
-                    error=_INTERRUPTED,
-                )
-            )
+        for payload in self._calls.interrupted(self._at):
+            frames += self._completion(payload)
         return frames
 
     # The life of the run
@@ -316,7 +290,7 @@ class OverlayDialect(PrimedDialect):
         data = {
             **self._head,
             "tools_used": [
-                {"tool_name": tool, "status": status} for tool, status in self._tools_used.values()
+                {"tool_name": tool, "status": status} for tool, status in self._calls.statuses()
             ],
             "toolCalls": list(self._tool_results),
             "page_context": self._page,

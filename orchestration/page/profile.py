@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration.page.request import RequestConfig
+from orchestration.page.context import RequestConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,21 @@ error. Secrets in form fields are replaced here, before anything can store, log 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import orjson
-
+from orchestration.page.context import (
+    PageContext,
+    RequestConfig,
+    Walkthrough,
+    bounded_json,
+    page_context_of,
+    request_config_of,
+    text_of,
+    walkthrough_of,
+)
 from orchestration.page.elements import (
     MAX_ELEMENTS,
     Element,
@@ -23,88 +30,14 @@ from orchestration.page.elements import (
     element_of,
 )
 from orchestration.page.history import HistoryItem, history_of
-from orchestration.page.text import storable, storable_json
+from orchestration.page.text import storable
 from taskmapr.core.errors import InvalidInput
 
 MAX_PROMPT: Final = 32_000
 MAX_CUSTOM_BYTES: Final = 16_384
-MAX_STEP_BYTES: Final = 16_384
 #: Elements that are looked at closely; a body of broken ones must not cost seconds.
 _MAX_EXAMINED: Final = 4 * MAX_ELEMENTS
-_MAX_URL_PART: Final = 2_048
-_MAX_INSTRUCTIONS: Final = 8_000
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,200}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageContext:
-    """Where the user is, as parts of `window.location` and the document's title."""
-
-    pathname: str = "/"
-    search: str = ""
-    hash: str = ""
-    title: str = ""
-
-    @property
-    def url(self) -> str:
-        """The full relative URL."""
-        return self.pathname + self.search + self.hash
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "pathname": self.pathname,
-            "search": self.search,
-            "hash": self.hash,
-            "title": self.title,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Walkthrough:
-    """The guided tour that the user is in. `step_index` counts from 0."""
-
-    id: str
-    step_index: int
-    total_steps: int
-    step: Mapping[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "currentStepIndex": self.step_index,
-            "totalSteps": self.total_steps,
-            "currentStep": dict(self.step),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Walkthrough:
-        """The inverse of `as_json`."""
-        return cls(
-            id=data["id"],
-            step_index=data["currentStepIndex"],
-            total_steps=data["totalSteps"],
-            step=data["currentStep"],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestConfig:
-    """What the host page would like; a profile decides what of it is honoured."""
-
-    model: str | None = None
-    #: 0..2
-    temperature: float | None = None
-    #: at least 1
-    max_tokens: int | None = None
-    instructions: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "temperature": self.temperature,
-            "maxTokens": self.max_tokens,
-            "instructions": self.instructions,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +51,13 @@ class OverlayRequest:
     interactive_total: int = 0
     #: History items and elements that could not be read.
     dropped: int = 0
-    page: PageContext = PageContext()
+    page: PageContext = field(default_factory=PageContext)
     walkthrough: Walkthrough | None = None
     #: The host application's own JSON; `{"cut": "<JSON text>"}` when it was longer than 16 KiB.
     custom_context: Mapping[str, Any] | None = None
     timestamp: str = ""
     session_id: str | None = None
-    config: RequestConfig = RequestConfig()
+    config: RequestConfig = field(default_factory=RequestConfig)
     profile: str | None = None
     #: None when the body does not say whether to stream.
     stream: bool | None = None
@@ -208,12 +141,12 @@ class _Reader:
             elements=elements,
             interactive_total=interactive,
             dropped=unread_items + unread_elements,
-            page=_page(page),
-            walkthrough=_walkthrough(walkthrough),
-            custom_context=None if custom is None else _bounded(custom, MAX_CUSTOM_BYTES),
-            timestamp=_string(self._body.get("timestamp"), 64),
+            page=page_context_of(page),
+            walkthrough=walkthrough_of(walkthrough),
+            custom_context=None if custom is None else bounded_json(custom, MAX_CUSTOM_BYTES),
+            timestamp=text_of(self._body.get("timestamp"), 64),
             session_id=session_id,
-            config=_config(config),
+            config=request_config_of(config),
             profile=storable(profile, 200) if profile else None,
             stream=stream,
         )
@@ -268,60 +201,3 @@ def _elements(raw: list[Any]) -> tuple[tuple[Element, ...], int, int]:
         rest = 0
     interactive = sum(element.is_interactive and element.is_visible for element in kept)
     return tuple(kept), interactive + rest, dropped
-
-
-def _page(raw: dict[str, Any]) -> PageContext:
-    return PageContext(
-        pathname=_string(raw.get("pathname"), _MAX_URL_PART) or "/",
-        search=_string(raw.get("search"), _MAX_URL_PART),
-        hash=_string(raw.get("hash"), _MAX_URL_PART),
-        title=_string(raw.get("title"), 200),
-    )
-
-
-def _walkthrough(raw: Any) -> Walkthrough | None:
-    if not isinstance(raw, dict) or _whole(raw.get("currentStepIndex")) is None:
-        return None
-    step = raw.get("currentStep")
-    return Walkthrough(
-        id=_string(raw.get("id"), 200),
-        step_index=max(0, _whole(raw.get("currentStepIndex")) or 0),
-        total_steps=max(0, _whole(raw.get("totalSteps")) or 0),
-        step=_bounded(step, MAX_STEP_BYTES) if isinstance(step, dict) else {},
-    )
-
-
-def _config(raw: dict[str, Any]) -> RequestConfig:
-    temperature = _number(raw.get("temperature"))
-    max_tokens = _whole(raw.get("maxTokens"))
-    return RequestConfig(
-        model=_string(raw.get("model"), 200) or None,
-        temperature=None if temperature is None else min(2.0, max(0.0, temperature)),
-        max_tokens=None if max_tokens is None else max(1, max_tokens),
-        instructions=_string(raw.get("instructions"), _MAX_INSTRUCTIONS).strip() or None,
-    )
-
-
-def _bounded(value: dict[str, Any], limit_bytes: int) -> dict[str, Any]:
-    copy: dict[str, Any] = storable_json(value)
-    text = orjson.dumps(copy)
-    if len(text) <= limit_bytes:
-        return copy
-    return {"cut": text[:limit_bytes].decode(errors="ignore")}
-
-
-def _string(value: Any, limit: int) -> str:
-    return storable(value, limit) if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, int):
-        return float(max(-(2**53), min(2**53, value)))
-    return value if math.isfinite(value) else None
-
-
-def _whole(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None else int(max(-(2.0**53), min(2.0**53, number)))

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
-from orchestration.page.elements import Element, label_of, role_of, selector_of, state_of
+from orchestration.page.elements import Element
+from orchestration.page.labels import label_of, role_of, selector_of, state_of
 from orchestration.page.profile import Route
 from orchestration.page.request import OverlayRequest
 from orchestration.prompts.hygiene import DataQuoter

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from orchestration.page.elements import Element, element_index, ends_a_form, is_sensitive
+from orchestration.page.elements import Element, element_index, is_sensitive
+from orchestration.page.labels import ends_a_form
 from orchestration.page.sensitive import is_sensitive_name
 from taskmapr.core.errors import InvalidInput, ToolDenied
 

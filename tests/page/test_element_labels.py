@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestration.page.elements import element_of, label_of, role_of, selector_of, state_of
+from orchestration.page.elements import element_of
+from orchestration.page.labels import label_of, role_of, selector_of, state_of
 
 
 @pytest.mark.req("OV-34")

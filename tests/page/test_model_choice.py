@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from orchestration.page.context import RequestConfig
 from orchestration.page.profile import ModelChoice, ProfileView, model_choice
-from orchestration.page.request import RequestConfig
 
 WISHES = RequestConfig(model="big", temperature=1.5, max_tokens=9_000, instructions="be rude")
 
