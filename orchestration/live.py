@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
-from functools import partial
 from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -22,6 +21,10 @@ MARK_EVERY_S: Final = 5.0
 MARK_TTL_S: Final = 15
 
 
+async def _stored(run_id: UUID, after: int, sealer: Sealer | None) -> list[Event]:
+    return await in_database(run_events, run_id, after, sealer)
+
+
 class Live:
     """One per event loop. Made on first use, ends with the loop."""
 
@@ -29,9 +32,7 @@ class Live:
         ports = wired.ports()
         self.announcements = ports.new_announcements()
         self._signals = ports.new_signals()
-        self._reader = LogReader(
-            self.announcements, ports.new_log(), partial(in_database, run_events)
-        )
+        self._reader = LogReader(self.announcements, ports.new_log(), _stored)
         self._marking = asyncio.get_running_loop().create_task(self._mark(), name="mark-readers")
 
     async def subscribe(self, run_id: UUID) -> Subscription:
@@ -50,7 +51,7 @@ class Live:
         subscription: Subscription | None = None,
         known: list[Event] | None = None,
         idle_s: float,
-    ) -> AsyncIterator[list[Event]]:
+    ) -> AsyncGenerator[list[Event], None]:
         """See LogReader.follow; while it lasts, the run counts as read."""
         if known is None:
             await self._signals.readers_mark([run_id], MARK_TTL_S)

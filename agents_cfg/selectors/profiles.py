@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from django.conf import settings
 
@@ -39,7 +39,7 @@ class _Fresh:
         now = time.monotonic()
         known = self._known.get(key)
         if known is not None and known[0] > now:
-            return known[1]  # type: ignore[return-value] - a key always has one type of answer
+            return cast("T", known[1])
         value = make()
         self._known[key] = (now + FRESH_S, value)
         return value
@@ -81,7 +81,9 @@ def profile_get(profile_id: int | None) -> OverlayProfile:
 
 
 def _get(profile_id: int | None) -> OverlayProfile:
-    found = OverlayProfile.objects.select_related("model").filter(pk=profile_id).first()
+    if profile_id is None:
+        return OverlayProfile(name="default")
+    found = OverlayProfile.objects.select_related("model__fallback").filter(pk=profile_id).first()
     return found or OverlayProfile(name="default")
 
 
@@ -104,7 +106,8 @@ def _endpoint(profile: OverlayProfile, wanted: str | None) -> ModelEndpoint:
 
 
 def _of_row(row: ModelProfile) -> ModelEndpoint:
-    fallbacks, following = [], row.fallback
+    fallbacks: list[ModelEndpoint] = []
+    following = row.fallback
     while following is not None and following.is_enabled and len(fallbacks) < MAX_FALLBACKS:
         fallbacks.append(_plain(following))
         following = following.fallback

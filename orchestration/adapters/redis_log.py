@@ -102,7 +102,7 @@ class RedisLog:
 
     async def read(self, run_id: UUID, after: int) -> list[bytes]:
         try:
-            entries = await self._client.xrange(stream_key(run_id), min=f"{after + 1}-0")
+            entries: Any = await self._client.xrange(stream_key(run_id), min=f"{after + 1}-0")
         except (RedisError, OSError) as error:
             raise QueueUnavailable("The live log cannot be read.") from error
         return [fields[b"e"] for _, fields in entries]
@@ -147,7 +147,7 @@ class RedisLogSync:
 
     def read(self, run_id: UUID, after: int) -> list[bytes]:
         try:
-            entries = self._client.xrange(stream_key(run_id), min=f"{after + 1}-0")
+            entries: Any = self._client.xrange(stream_key(run_id), min=f"{after + 1}-0")
         except (RedisError, OSError) as error:
             raise QueueUnavailable("The live log cannot be read.") from error
-        return [fields[b"e"] for _, fields in entries]  # type: ignore[union-attr]
+        return [fields[b"e"] for _, fields in entries]

@@ -53,7 +53,7 @@ class RedisSignals:
             said = self._client.mget([_worker(name) for name in names]) if names else []
         except (RedisError, OSError) as error:
             raise QueueUnavailable from error
-        alive = [WorkerInfo(**orjson.loads(body)) for body in said if body]  # type: ignore[union-attr]
+        alive = [WorkerInfo(**orjson.loads(body)) for body in said if body]
         return sorted(alive, key=lambda info: info.worker_id)
 
     def queue_depths(self, queues: Sequence[str]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django.http.response import HttpResponseBase
@@ -33,6 +33,7 @@ from taskmapr.core.errors import InvalidInput, NotFound, RunNotFound
 from taskmapr.core.ids import uuid7
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
+from taskmapr.users.models import User
 from taskmapr.users.services.dev_user import DEV_USER_ID, DEV_USER_NAME
 
 MAX_HISTORY: Final = 200
@@ -55,7 +56,7 @@ class OrchestrateApi(StreamingAPIView):
                 overlay_run_start,
                 Asked(
                     run_id=run_id,
-                    user_id=request.user.pk,
+                    user_id=_user(request).pk,
                     user_name=_name_of(request.user),
                     request=asked_for,
                     origin=request.headers.get("Origin"),
@@ -90,7 +91,7 @@ class RunStreamApi(StreamingAPIView):
 
 
 async def _resumed(request: Request, run_id: UUID, after: int) -> HttpResponseBase:
-    run = await in_database(partial(run_readable, run_id=run_id, user_id=request.user.pk))
+    run = await in_database(partial(run_readable, run_id=run_id, user_id=_user(request).pk))
     followed = Followed(run_id, run.session_id)
     frames = sse_frames(followed, after=after, sealer=run.sealer)
     return stream_response(frames, run_id=run_id, session_id=run.session_id)
@@ -126,7 +127,7 @@ class RunApi(APIView):
             )
 
     def get(self, request: Request, run_id: str) -> Response:
-        run = run_owned(run_id=_known(run_id), user_id=request.user.pk)
+        run = run_owned(run_id=_known(run_id), user_id=_user(request).pk)
         waiting = [
             {
                 "approval_id": str(approval.pk),
@@ -145,7 +146,7 @@ class RunCancelApi(APIView):
     """Stop a run."""
 
     def post(self, request: Request, run_id: str) -> Response:
-        run = run_owned(run_id=_known(run_id), user_id=request.user.pk)
+        run = run_owned(run_id=_known(run_id), user_id=_user(request).pk)
         run_cancel(run_id=run.pk, by=_name_of(request.user))
         return Response({"ok": True, "run_id": str(run.pk)}, status=202)
 
@@ -178,7 +179,7 @@ class HistoryApi(APIView):
     """What was said in a session, oldest first, page by page from the end."""
 
     def get(self, request: Request, session_key: str) -> Response:
-        session = session_owned(session_id=session_key, user_id=request.user.pk)
+        session = session_owned(session_id=session_key, user_id=_user(request).pk)
         messages, following = session_history(
             session=session,
             limit=_limit(request.query_params.get("limit")),
@@ -223,6 +224,11 @@ def _known(run_id: str) -> UUID:
     if (wanted := uuid_of(run_id)) is None:
         raise RunNotFound
     return wanted
+
+
+def _user(request: Request) -> User:
+    """The principal: nobody comes past the permissions without one."""
+    return cast("User", request.user)
 
 
 def _name_of(user: Any) -> str:

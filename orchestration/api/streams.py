@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -51,7 +51,7 @@ def wants_json(request: HttpRequest, stream: bool | None) -> bool:
 
 
 def stream_response(
-    frames: AsyncIterator[bytes], *, run_id: UUID, session_id: str | None
+    frames: AsyncGenerator[bytes, None], *, run_id: UUID, session_id: str | None
 ) -> StreamingHttpResponse:
     """The headers that keep every proxy on the way from collecting or cutting the stream."""
     return StreamingHttpResponse(
@@ -75,7 +75,7 @@ class Followed:
         self._is_claimed = False
         self._is_done = False
 
-    async def batches(self, **how: Any) -> AsyncIterator[list[Event]]:
+    async def batches(self, **how: Any) -> AsyncGenerator[list[Event], None]:
         """What `Live.follow` yields with the arguments `how`; empty batches mean: send a sign."""
         heartbeat_s = float(settings.TASKMAPR["heartbeat_s"])
         loop = asyncio.get_running_loop()
@@ -106,7 +106,7 @@ class Followed:
 
 async def sse_frames(
     followed: Followed, *, after: int = 0, dialect_name: str = "overlay", **how: Any
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The stream's bytes: frames of events with seq > after, and heartbeats while it is silent."""
     dialect: Dialect = dialect_for(dialect_name, followed.run_id)
     stream = SseStream()

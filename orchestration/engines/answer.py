@@ -36,7 +36,8 @@ class AnswerSink:
 
     @property
     def sent_actions(self) -> list[dict[str, Any]]:
-        return self._sent.sent
+        sent: list[dict[str, Any]] = self._sent.sent
+        return sent
 
     def text(self, delta: str) -> None:
         text, blocks = self._blocks.feed(delta)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -25,6 +25,7 @@ from taskmapr.foundation.aio import in_database
 
 logger = logging.getLogger(__name__)
 
+Asks = Literal["approval", "outcome"]
 #: Makes the trusted context of one call.
 ContextFor = Callable[[str], ToolContext]
 
@@ -170,7 +171,7 @@ class ToolCaller:
         return Outcome(ok=True, result=result)
 
     async def _decision(
-        self, asks: str, call: ToolCallRequest, spec: ToolSpec, args: Any, fingerprint: str
+        self, asks: Asks, call: ToolCallRequest, spec: ToolSpec, args: Any, fingerprint: str
     ) -> str:
         """What a person decided about exactly this action; asks and pauses the run if nobody
         did."""
@@ -191,7 +192,7 @@ class ToolCaller:
         self._held.writer.append(
             ApprovalRequested(
                 approval_id=str(approval.pk),
-                asks=asks,  # type: ignore[arg-type] - one of the two literals above
+                asks=asks,
                 expires_at=approval.expires_at.isoformat(),
                 fingerprint=fingerprint,
                 call_id=call.call_id,

@@ -126,7 +126,8 @@ class HeldRun:
         except asyncio.CancelledError:
             return await self._interrupted()
         except Paused:
-            return await self._pause()
+            await self._pause()
+            return None
         except LeaseLost:
             raise
         except TaskMaprError as error:

@@ -11,23 +11,24 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
+from django.db import Error
 
 from orchestration.execution.drive import HeldRun, engine_class, run_drive
 from orchestration.execution.loop import LoopThread
-from orchestration.log.store import batches_write
+from orchestration.log.store import RunBatch, batches_write
 from orchestration.log.writer import LogWriter
 from orchestration.models.command import CommandKind
 from orchestration.services import leases
 from orchestration.services.run_end import successors_enqueue
 from taskmapr.core import wired
-from taskmapr.core.errors import QueueUnavailable
+from taskmapr.core.errors import DatabaseUnavailable, QueueUnavailable
 from taskmapr.core.ports import WorkerInfo
 from taskmapr.core.run_kinds import run_kind, run_kinds
 from taskmapr.foundation.aio import in_database
@@ -86,7 +87,7 @@ class RunExecutor:
         loop = asyncio.get_running_loop()
         self._log = LogWriter(
             wired.ports().new_log(),
-            partial(in_database, batches_write),
+            _store,
             on_successors=self._enqueue_successors,
             on_fenced=self._fenced,
         )
@@ -232,6 +233,13 @@ class RunExecutor:
             chore.cancel()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._log.stop(), 10)
+
+
+async def _store(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
+    try:
+        return await in_database(batches_write, batches)
+    except Error as error:
+        raise DatabaseUnavailable from error
 
 
 def _preload() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
@@ -217,7 +217,7 @@ class LogReader:
         subscription: Subscription | None = None,
         known: list[Event] | None = None,
         idle_s: float = 15.0,
-    ) -> AsyncIterator[list[Event]]:
+    ) -> AsyncGenerator[list[Event], None]:
         """Batches of events with seq > after, without gap or repetition, until run.finished.
 
         An empty batch means that nothing happened for `idle_s` seconds. `known` are events that the

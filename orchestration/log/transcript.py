@@ -76,8 +76,10 @@ class Transcript:
         self._turn_starts_at = len(self._text)
         reasoning, self._reasoning = "".join(self._reasoning), []
         cost = data.get("cost_usd_micros")
-        known = cost is not None and self.cost_usd_micros is not None
-        self.cost_usd_micros = self.cost_usd_micros + cost if known else None
+        if cost is None or self.cost_usd_micros is None:
+            self.cost_usd_micros = None
+        else:
+            self.cost_usd_micros += cost
         calls = data.get("calls") or []
         self._calls = {
             c["call_id"]: ToolCallRequest(

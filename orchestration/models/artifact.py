@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from django.core.files.storage import storages
+from django.core.files.storage import Storage, storages
 from django.db import models
 from django.db.models.functions import Now
 
 from taskmapr.core.ids import uuid7
 
 
-def artifact_storage() -> object:
+def artifact_storage() -> Storage:
     return storages["artifacts"]
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -180,7 +180,7 @@ def _resolved_event(approval: Approval, held: UnheldRun) -> ApprovalResolved:
         kept = held.sealer.open(kept["sealed"])
     return ApprovalResolved(
         approval_id=str(approval.pk),
-        decision=approval.status,  # type: ignore[arg-type] - a resolved status is a decision
+        decision=cast("Decision", approval.status),
         by=approval.resolved_by,
         fingerprint=approval.fingerprint or None,
         call_id=approval.call_id or None,

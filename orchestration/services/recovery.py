@@ -112,7 +112,7 @@ def _queued_too_long() -> tuple[int, int]:
     for run_id, since in late:
         if has_worker:
             again.append(run_id)
-        elif since < limit:
+        elif since is not None and since < limit:
             failed += run_fail_unclaimed(run_id=run_id, error=NoWorker())
     _requeue(again)
     return failed, len(again)
