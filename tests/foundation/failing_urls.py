@@ -97,6 +97,10 @@ async def plain_async(request: HttpRequest) -> HttpResponse:
     return problem_response(error_class("run_not_found")(), request)
 
 
+async def fine_async(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("fine")
+
+
 urlpatterns = [
     path("", include("taskmapr.foundation.urls")),
     path("api/raises/<slug:code>", Raises.as_view()),
@@ -109,6 +113,7 @@ urlpatterns = [
     path("api/forbidden", forbidden),
     path("api/only-get", only_get),
     path("api/plain-async", plain_async),
+    path("api/fine-async", fine_async),
     path("pages/slashed/", only_get),
     path("pages/bare", only_get),
     path("crashes", crashes),
