@@ -4,7 +4,7 @@
 import sys
 
 
-def main():
+def main() -> None:
     # Written so that an older Python can read it, or it could not say what is wrong.
     if sys.version_info < (3, 11):  # noqa: UP036
         sys.exit("TaskMapr needs Python 3.11 or newer; this is " + sys.version.split()[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -17,6 +18,8 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 #: Milliseconds until a client should connect again: to another instance, or to the next one here.
 _GOODBYE = b"retry: 1000\n\n"
+#: Seconds that goodbyes may take before the server goes its own way.
+_GOODBYES_S = 2.0
 
 
 class ClosingStreams:
@@ -31,6 +34,9 @@ class ClosingStreams:
         self._application = application
         self._open: set[_Stream] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closing = False
+        self._all_left = asyncio.Event()
+        self._leaving: asyncio.Future[None] | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,9 +46,11 @@ class ClosingStreams:
         stream = _Stream(receive, send, self._open)
         try:
             await self._application(scope, stream.receive, stream.send)
+            await stream.say_goodbye()
         finally:
             self._open.discard(stream)
-        await stream.say_goodbye()
+            if self._is_closing and not self._open:
+                self._all_left.set()
         return None
 
     def _listen(self) -> None:
@@ -53,17 +61,27 @@ class ClosingStreams:
         previous = signal.getsignal(signal.SIGTERM)
 
         def on_term(signum: int, frame: FrameType | None) -> None:
-            if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self.close)
-            if callable(previous):
-                previous(signum, frame)
+            loop = self._loop
+            if loop is None or not loop.is_running() or self._is_closing:
+                if callable(previous):
+                    previous(signum, frame)
+                return
+            self._is_closing = True
+            loop.call_soon_threadsafe(self._begin, lambda: on_term(signum, None))
 
         signal.signal(signal.SIGTERM, on_term)
 
-    def close(self) -> None:
-        """Every stream that is open now ends."""
+    def _begin(self, then: Callable[[], None]) -> None:
+        """The server's own handler comes after the goodbyes: some servers cut at once."""
+        self._leaving = asyncio.ensure_future(self._leave(then))
+
+    async def _leave(self, then: Callable[[], None]) -> None:
         for stream in tuple(self._open):
             stream.close()
+        if self._open:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_left.wait(), _GOODBYES_S)
+        then()
 
 
 class _Stream:
