@@ -115,11 +115,10 @@ def _of_row(row: ModelProfile) -> ModelEndpoint:
 
 
 def _plain(row: ModelProfile, fallbacks: list[ModelEndpoint] | None = None) -> ModelEndpoint:
-    own = settings.TASKMAPR
     return ModelEndpoint(
         model=row.model,
         base_url=row.base_url,
-        api_key=getattr(row, "api_key", "") or ("" if row.base_url else own["openai_api_key"]),
+        api_key=getattr(row, "api_key", "") or _shared_key(row.model, row.base_url),
         adapter=row.adapter,
         max_output_tokens=row.max_output_tokens,
         context_tokens=row.context_tokens,
@@ -131,6 +130,12 @@ def _plain(row: ModelProfile, fallbacks: list[ModelEndpoint] | None = None) -> M
     )
 
 
+def _shared_key(model: str, base_url: str) -> str:
+    """The environment's OpenAI key, for OpenAI's own models only: no other provider may see it."""
+    is_openai = not base_url and ("/" not in model or model.startswith("openai/"))
+    return str(settings.TASKMAPR["openai_api_key"]) if is_openai else ""
+
+
 def _price(value: object) -> float | None:
     return None if value is None else float(str(value))
 
@@ -138,9 +143,10 @@ def _price(value: object) -> float | None:
 def _of_environment(model: str) -> ModelEndpoint:
     own = settings.TASKMAPR
     if own["openai_api_key"] or own["openai_base_url"]:
-        return ModelEndpoint(
-            model=model, base_url=own["openai_base_url"], api_key=own["openai_api_key"]
-        )
+        base_url = own["openai_base_url"]
+        # The key belongs to the address that the environment names beside it.
+        key = own["openai_api_key"] if base_url else _shared_key(model, base_url)
+        return ModelEndpoint(model=model, base_url=base_url, api_key=key)
     if not own["offline_model"]:
         raise ModelNotConfigured
     return ModelEndpoint(

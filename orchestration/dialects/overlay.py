@@ -2,8 +2,9 @@
 
 Each frame carries the names of two client generations at once (`type` and `event`, `delta` and
 `text`, `name` and `tool_name`). Kinds without a frame: run.started, run.retrying, run.paused,
-run.resumed, model.responded, approval.requested, approval.resolved, command.received, progress,
-log, artifact. `metadata` is written once more, complete, before the last frame.
+run.resumed, model.responded, command.received, progress, log, artifact. `metadata` is written once
+more, complete, before the last frame. `approval_requested` and `approval_resolved` are ours; older
+clients pass over names that they do not know.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ class OverlayDialect(PrimedDialect):
             "tool.started": self._tool_started,
             "tool.completed": self._tool_completed,
             "ui.actions": self._actions,
+            "approval.requested": self._approval_requested,
+            "approval.resolved": self._approval_resolved,
             "error": self._error,
             "metadata": self._collected,
             "run.finished": self._run_finished,
@@ -224,6 +227,27 @@ class OverlayDialect(PrimedDialect):
             ),
         }
         return [self._frame("actions", data)]
+
+    # What the run asks people
+
+    def _approval_requested(self, event: Event) -> list[Frame]:
+        given = event.data
+        frames = self._close_reasoning()
+        args = redact_members(given.get("args") or {})
+        asked = {
+            "approval_id": given["approval_id"],
+            "asks": given["asks"],
+            "tool_name": given.get("tool"),
+            "call_id": given.get("call_id"),
+            "prompt": given.get("prompt"),
+            "args": args,
+            "expires_at": given["expires_at"],
+        }
+        return [*frames, self._frame("approval_requested", asked)]
+
+    def _approval_resolved(self, event: Event) -> list[Frame]:
+        told = {name: event.data[name] for name in ("approval_id", "decision", "by")}
+        return [self._frame("approval_resolved", told)]
 
     def _close_open(self) -> list[Frame]:
         frames = self._close_reasoning()

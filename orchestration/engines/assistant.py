@@ -6,7 +6,7 @@ import logging
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -18,7 +18,8 @@ from orchestration.execution.drive import HeldRun
 from orchestration.page.profile import ProfileView, model_choice
 from orchestration.page.profile_rows import profile_view
 from orchestration.page.request import OverlayRequest
-from orchestration.prompts.conversation import earlier_messages
+from orchestration.prompts.conversation import earlier_messages, messages_for_model
+from orchestration.prompts.hygiene import DataQuoter
 from orchestration.prompts.overlay import compose
 from orchestration.selectors.sessions import SessionMessage, session_messages_before
 from orchestration.services.leases import Claim
@@ -26,9 +27,12 @@ from orchestration.tools.ui_actions import rules_of
 from taskmapr.core import wired
 from taskmapr.core.errors import MaxTurnsExceeded
 from taskmapr.core.events import ModelResponded
-from taskmapr.core.ports import ModelEndpoint, ModelRequest, ModelResponse
+from taskmapr.core.ports import ModelEndpoint, ModelRequest, ModelResponse, ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolSpec, registry
 from taskmapr.foundation.aio import in_database
+
+#: The answer of a run that acted without a word.
+DONE: Final = "Done."
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +46,8 @@ class Setup:
     tools: list[ToolSpec]
     max_turns: int
     continues_unread: bool
-    #: Chat messages before this prompt, oldest first.
-    earlier: list[dict[str, Any]]
+    #: The session's chat messages before this prompt, oldest first.
+    remembered: list[dict[str, Any]]
 
 
 def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
@@ -60,7 +64,7 @@ def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
         tools=registry.named(row.tools) if endpoint.supports_tools else [],
         max_turns=row.max_turns or settings.TASKMAPR["max_turns"],
         continues_unread=row.disconnect_policy == "continue",
-        earlier=earlier_messages(_remembered(earlier), request),
+        remembered=_remembered(earlier),
     )
 
 
@@ -79,8 +83,11 @@ class AssistantEngine:
     def __init__(self, held: HeldRun) -> None:
         self._held = held
         self._request = OverlayRequest.from_stored(held.claim.input)
+        self._marker = secrets.token_hex(8)
+        self._quoter = DataQuoter(self._marker)
         self._setup: Setup
         self._sink: AnswerSink
+        self._caller: ToolCaller
         self._answering: ModelEndpoint
         self._turn_began = datetime.now(UTC)
 
@@ -93,9 +100,9 @@ class AssistantEngine:
         self._answering = setup.endpoint
         ui_options = setup.profile.ui_options()
         self._sink = AnswerSink(held, rules_of(ui_options, held.claim.input))
-        caller = ToolCaller(held, self._context)
+        self._caller = ToolCaller(held, self._context)
         for call in held.transcript.pending_calls:
-            await caller(call, self._offered(call.name))
+            await self._caller(call, self._offered(call.name))
         left = setup.max_turns - held.writer.state.steps
         if left < 1:
             raise MaxTurnsExceeded
@@ -106,12 +113,23 @@ class AssistantEngine:
             ),
             request=self._model_request(),
             tools=setup.tools,
-            invoke=caller,
+            invoke=self._invoke,
             sink=self._sink,
             max_turns=left,
             on_response=self._turn_ended,
         )
+        self._say_something()
         self._log_end()
+
+    async def _invoke(self, call: ToolCallRequest, spec: ToolSpec | None) -> str:
+        """What a tool says is data like the page: it must not read as an order."""
+        return self._quoter.tool_text(await self._caller(call, spec))
+
+    def _say_something(self) -> None:
+        """A run that only acted ends with a word: clients show a made-up answer otherwise."""
+        if self._held.transcript.actions and not self._held.transcript.text:
+            self._sink.text(DONE)
+            self._sink.end_turn()
 
     def _offered(self, name: str) -> ToolSpec | None:
         spec = registry.get(name)
@@ -136,19 +154,18 @@ class AssistantEngine:
         instructions = compose(
             request,
             setup.profile,
-            marker=secrets.token_hex(8),
+            marker=self._marker,
             user_id=str(claim.owner_id),
             session_id=claim.session_id or "",
             tools=[spec.name for spec in setup.tools],
             missing=(),
-            earlier=setup.earlier,
+            earlier=earlier_messages(setup.remembered, request),
             notes=(),
         )
         self._held.instructions = instructions
         messages = [
-            *setup.earlier,
-            {"role": "user", "content": request.prompt},
-            *self._held.transcript.messages,
+            *messages_for_model(setup.remembered, request, quoter=self._quoter),
+            *self._quoted(self._held.transcript.messages),
         ]
         return ModelRequest(
             endpoint=setup.endpoint,
@@ -158,6 +175,12 @@ class AssistantEngine:
             max_output_tokens=choice.max_output_tokens,
             page={k: claim.input.get(k) for k in ("pageContext", "domElements")},
         )
+
+    def _quoted(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            {**m, "content": self._quoter.tool_text(m["content"])} if m["role"] == "tool" else m
+            for m in messages
+        ]
 
     def _model_answers(self, endpoint: ModelEndpoint) -> None:
         self._answering = endpoint

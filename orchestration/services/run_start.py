@@ -72,12 +72,13 @@ def run_start(new: NewRun) -> StartedRun:
     return started
 
 
-# One row per session and a lock on it: the starts in a session stand in line here.
+# One row per session and a lock on it: the starts in a session stand in line here. A row that
+# was there before has been updated, so its xmax is set.
 _SESSION: Final = """
 INSERT INTO agent_sessions AS s (session_id, user_id, title) VALUES (%s, %s, %s)
 ON CONFLICT (session_id) DO UPDATE SET
   updated_at = CASE WHEN s.user_id = excluded.user_id THEN now() ELSE s.updated_at END
-RETURNING s.user_id, s.created_at < now()
+RETURNING s.user_id, s.xmax <> 0
 """
 
 _OPEN_IN_SESSION: Final = """

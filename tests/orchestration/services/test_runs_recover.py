@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from orchestration.log.store import events_after
+from orchestration.log.wire import encode, pack
+from orchestration.models import Message, Run
+from orchestration.services.leases import Claim, lease_claim
+from orchestration.services.recovery import runs_recover
+from taskmapr.core.events import ReasoningDelta, ReasoningStarted, TextDelta
+from taskmapr.core.ports import WorkerInfo
+from tests.fakes import RecordingLog, RecordingQueue, RecordingSignals
+from tests.orchestration.conftest import StartRun
+from tests.orchestration.logs import assert_replay_equals_row, events_of, kinds, write
+
+Hold = Callable[[UUID], Claim]
+WORKER = WorkerInfo(worker_id="w2", running=0, slots=1, host="h", pid=1)
+
+
+def _lapse(run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(lease_expires_at=datetime.now(UTC) - timedelta(seconds=1))
+
+
+def _age(run: Run, **span: float) -> None:
+    Run.objects.filter(pk=run.pk, enqueued_at__isnull=False).update(
+        enqueued_at=datetime.now(UTC) - timedelta(**span)
+    )
+    Run.objects.filter(pk=run.pk).update(created_at=datetime.now(UTC) - timedelta(**span))
+
+
+def test_a_run_with_a_living_worker_is_left_alone(start: StartRun, hold: Hold) -> None:
+    run = start()
+    write(hold(run.pk))
+
+    assert not any(runs_recover().values())
+    assert kinds(run) == ["run.created", "run.started"]
+
+
+@pytest.mark.req("OV-65")
+def test_a_lost_run_without_text_goes_to_another_worker(
+    start: StartRun, hold: Hold, queue: RecordingQueue
+) -> None:
+    run = start()
+    write(hold(run.pk), ReasoningStarted(), ReasoningDelta(text="hm"))
+    _lapse(run)
+
+    assert runs_recover()["resumed"] == 1
+
+    assert kinds(run)[-2:] == ["reasoning.completed", "run.retrying"]
+    assert_replay_equals_row(run)
+    assert queue.run_ids == [run.pk, run.pk]
+    claim = lease_claim(run_id=run.pk, worker_id="w2")
+    assert claim is not None
+    assert (claim.attempt, claim.lease_token) == (2, 3)
+
+
+@pytest.mark.req("OV-65")
+def test_a_lost_run_that_had_spoken_ends_as_worker_lost(start: StartRun, hold: Hold) -> None:
+    run = start()
+    write(hold(run.pk), TextDelta(text="Half an"))
+    _lapse(run)
+
+    assert runs_recover()["lost"] == 1
+
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "worker_lost")
+    assert kinds(run)[-3:] == ["error", "metadata", "run.finished"]
+    assert_replay_equals_row(run)
+    answer = Message.objects.get(run=run, role="assistant")
+    assert (answer.content, answer.is_partial) == ("Half an", True)
+
+
+@pytest.mark.req("OV-65")
+def test_what_a_lost_worker_told_only_redis_is_stored_first(
+    start: StartRun, hold: Hold, live_log: RecordingLog
+) -> None:
+    run = start()
+    claim = hold(run.pk)
+    write(claim, TextDelta(text="Half"))
+    have = events_after(run.pk, 0)[-1].seq
+    left = events_of(run.pk, [TextDelta(text=" an answer")], after=have)
+    live_log.left[run.pk] = [pack(encode(event) for event in left)]
+    _lapse(run)
+
+    runs_recover()
+
+    assert Message.objects.get(run=run, role="assistant").content == "Half an answer"
+    assert live_log.fences[run.pk] == claim.lease_token + 1
+    assert_replay_equals_row(run)
+
+
+def test_a_gap_in_what_redis_has_ends_the_drain(
+    start: StartRun, hold: Hold, live_log: RecordingLog
+) -> None:
+    run = start()
+    write(hold(run.pk), TextDelta(text="Half"))
+    have = events_after(run.pk, 0)[-1].seq
+    beyond = events_of(run.pk, [TextDelta(text=" lost")], after=have + 1)
+    live_log.left[run.pk] = [pack(encode(event) for event in beyond)]
+    _lapse(run)
+
+    runs_recover()
+
+    assert Message.objects.get(run=run, role="assistant").content == "Half"
+
+
+def test_a_run_is_not_taken_up_for_ever(start: StartRun, hold: Hold) -> None:
+    run = start()
+    for _ in range(3):
+        claim = lease_claim(run_id=run.pk, worker_id="w1")
+        assert claim is not None
+        write(claim)
+        _lapse(run)
+        runs_recover()
+
+    run.refresh_from_db()
+    assert (run.status, run.error_code, run.attempt) == ("failed", "worker_lost", 3)
+
+
+def test_a_lost_run_past_its_deadline_times_out(start: StartRun, hold: Hold) -> None:
+    run = start()
+    write(hold(run.pk))
+    Run.objects.filter(pk=run.pk).update(deadline_at=datetime.now(UTC) - timedelta(seconds=1))
+    _lapse(run)
+
+    runs_recover()
+
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("timed_out", "timed_out")
+
+
+@pytest.mark.req("OV-64")
+def test_a_run_that_no_worker_takes_fails(start: StartRun) -> None:
+    run = start()
+    _age(run, seconds=31)
+
+    assert runs_recover()["unclaimed"] == 1
+
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "no_worker")
+
+
+@pytest.mark.req("OV-64")
+def test_a_run_whose_job_was_lost_is_queued_again_while_workers_live(
+    start: StartRun, queue: RecordingQueue, signals: RecordingSignals
+) -> None:
+    run = start()
+    signals.alive = [WORKER]
+    _age(run, seconds=31)
+
+    assert runs_recover()["requeued"] == 1
+
+    run.refresh_from_db()
+    assert run.status == "queued"
+    assert queue.run_ids == [run.pk, run.pk]
+
+
+def test_a_waiting_run_whose_session_is_free_gets_its_turn(
+    start: StartRun, queue: RecordingQueue
+) -> None:
+    first, waiting = start(), start()
+    # As if the process that ended the first run had died before it said so.
+    finished: dict[str, Any] = {"status": "cancelled", "finished_at": datetime.now(UTC)}
+    Run.objects.filter(pk=first.pk).update(**finished)
+    _age(waiting, seconds=11)
+
+    assert runs_recover()["freed"] == 1
+
+    assert queue.run_ids == [first.pk, waiting.pk]
