@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from taskmapr.core.errors import Conflict
 from taskmapr.core.ports import KeyUnavailable, Sealer
 from taskmapr.foundation.crypto import (
     UserSealer,
@@ -53,12 +54,12 @@ def data_key_ensure(*, user_id: UUID) -> DataKey:
 def data_key_rotate(*, user_id: UUID) -> DataKey:
     """From now on a fresh key writes; the former ones still read.
 
-    Raises KeyUnavailable when the key was destroyed.
+    Raises Conflict when the key was destroyed, KeyUnavailable when it cannot be unwrapped.
     """
     data_key_ensure(user_id=user_id)
     key = _data_key_for_update(user_id)
     if key.destroyed_at is not None:
-        raise KeyUnavailable("the data key was destroyed")
+        raise Conflict("The data key was destroyed.")
     _wrap_anew(key)
     key.retired = [key.wrapped, *key.retired]
     key.wrapped = data_key_wrap(data_key_new())
