@@ -15,7 +15,8 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(autouse=True)
 def _counters(request: pytest.FixtureRequest) -> None:
     """Sign-in failures are counted in Redis: begin with none wherever a test signs in."""
-    if "db" in request.fixturenames or "transactional_db" in request.fixturenames:
+    uses_db = {"db", "transactional_db"} & set(request.fixturenames)
+    if uses_db or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("redis_url")
 
 

@@ -1,0 +1,71 @@
+"""The examples of docs/protocols/accounts.md, run from top to bottom."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "protocols" / "accounts.md"
+BLOCK = re.compile(r"```http\n(.*?)\n```", re.S)
+
+
+def _parts(block):
+    """(first line, headers, body as JSON or None)"""
+    head, _, body = block.partition("\n\n")
+    first, *lines = head.split("\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return first, headers, json.loads(body) if body else None
+
+
+def _filled(text, known):
+    for name, value in known.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def _same(shown, real, where="body"):
+    """An ellipsis stands for any text, and 0 for any number."""
+    if shown == "…":
+        assert isinstance(real, str), where
+        assert real, where
+    elif shown == 0:
+        assert isinstance(real, int), where
+    elif isinstance(shown, dict):
+        assert list(shown) == list(real), where
+        for name in shown:
+            _same(shown[name], real[name], f"{where}.{name}")
+    elif isinstance(shown, list):
+        assert len(shown) == len(real), where
+        for a, b in zip(shown, real, strict=True):
+            _same(a, b, where)
+    else:
+        assert shown == real, where
+
+
+@pytest.mark.req("VB-02", "VB-03", "VB-05", "VB-06", "VB-07", "VB-08", "VB-10", "OV-07")
+@pytest.mark.django_db
+def test_every_example_is_true():
+    blocks = BLOCK.findall(DOCUMENT.read_text())
+    client, known = Client(), {}
+    assert len(blocks) == 18
+    for asked, answered in zip(blocks[::2], blocks[1::2], strict=True):
+        line, headers, body = _parts(_filled(asked, known))
+        method, path = line.split()
+        kind = headers.pop("Content-Type", "")
+        data = b"" if body is None else json.dumps(body)
+        response = client.generic(method, path, data, content_type=kind, headers=headers)
+        status, expected, shown = _parts(answered)
+        assert response.status_code == int(status), line
+        assert {name: response.headers[name] for name in expected} == expected
+        _same(shown, response.json())
+        known |= {k: v for k, v in response.json().items() if k.endswith("_token")}
+
+
+def test_the_table_of_codes_is_true():
+    from taskmapr.core.errors import error_class
+
+    codes = re.findall(r"^\| `([a-z]+_[a-z]+)` \|", DOCUMENT.read_text(), re.M)
+    assert codes == ["missing_token", "invalid_scheme", "token_expired", "invalid_token"]
+    assert all(error_class(code).status == 401 for code in codes)
