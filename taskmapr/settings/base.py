@@ -120,6 +120,7 @@ CELERY_BEAT_SCHEDULE = {
         (jobs.RETENTION_APPLY, 3600.0),
         (jobs.PARTITIONS_ENSURE, 24 * 3600.0),
         (jobs.TOKENS_PRUNE, 24 * 3600.0),
+        (jobs.USERS_ERASE, 3600.0),
     )
 }
 #: Makes the adapters of this process: `taskmapr.core.wired.Ports`.

@@ -1,4 +1,5 @@
 import pytest
+from django.db import IntegrityError
 
 from taskmapr.users.models import DataKey, User
 from taskmapr.users.services import erasure
@@ -52,3 +53,17 @@ def test_a_deleted_account_cannot_be_opened_again(ada):
     user_delete(user_id=ada.pk)
     with pytest.raises(NotFound):
         user_activate(user_id=ada.pk)
+
+
+def test_one_account_that_cannot_go_yet_does_not_stop_the_others(ada, cyd, caplog):
+    def refuses_ada(*, user_id):
+        if user_id == ada.pk:
+            raise IntegrityError("something still refers to it")
+        return {}
+
+    eraser_register("runs", refuses_ada)
+    user_delete(user_id=ada.pk)
+    user_delete(user_id=cyd.pk)
+    assert users_erase() == {"users": 1}
+    assert list(User.objects.all()) == [ada]
+    assert str(ada.pk) in caplog.text
