@@ -100,7 +100,12 @@ class EdgeMiddleware(_Middleware):
         return None
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        return problem_in_place_of(response, request) if is_api_path(request.path) else response
+        if not is_api_path(request.path):
+            return response  # Django's CommonMiddleware does the rest for pages
+        response = problem_in_place_of(response, request)
+        if isinstance(response, HttpResponse) and "Content-Length" not in response.headers:
+            response.headers["Content-Length"] = str(len(response.content))
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Before Django makes a page of it, which in debug mode would show the stack."""

@@ -121,3 +121,9 @@ def test_a_declared_length_over_the_limit_is_refused_unread(failing, settings):
     settings.TASKMAPR = {**settings.TASKMAPR, "max_body_bytes": 100}
     status, _, read = _post([b"x" * 200], (b"content-length", b"200"))
     assert (status, read) == (413, 0)
+
+
+@pytest.mark.parametrize("path", ["/api/echo", "/api/nowhere"])
+def test_an_answer_tells_its_length(failing, path):
+    response = failing.get(path)
+    assert response.headers["Content-Length"] == str(len(response.content))
