@@ -150,6 +150,9 @@ LOG_LEVEL = env.choice(
     "LOG_LEVEL", ("debug", "info", "warning", "error", "critical"), default="info"
 ).upper()
 LOGGING = logging_config(json=ENV == "prod", level=LOG_LEVEL)
+if LOG_LEVEL == "INFO":
+    # Beat says every few seconds that it ticks.
+    LOGGING.setdefault("loggers", {})["celery.beat"] = {"level": "WARNING"}
 ASGI_SERVER = env.choice(
     "TASKMAPR_ASGI_SERVER", ("uvicorn", "granian", "daphne"), default="uvicorn"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
@@ -13,6 +14,8 @@ from django.db import OperationalError
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
     try:
+        # A command is one thread: it needs no pool, which would hide why it cannot connect.
+        settings.DATABASES["default"]["OPTIONS"].pop("pool", None)
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"TaskMapr's settings: {error}")

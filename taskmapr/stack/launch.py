@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -79,11 +80,15 @@ class _Launch:
 
     def _announce(self, admin: FirstAdmin | None) -> None:
         address = self._record.addresses[0]
-        if not _answers(address):
-            self._terminal.line_of("up", f"{address} does not answer yet; see the lines above")
+        # Without a worker the service calls itself degraded, rightly.
+        wanted = {"healthy"} if self._crew.workers else {"healthy", "degraded"}
+        status = _health_wait(address, wanted)
+        took = f"after {time.monotonic() - self._begun:.1f} s"
+        if status in wanted:
+            self._terminal.line_of("up", f"Ready {took}: {settings.PUBLIC_URL}/")
         else:
-            took = time.monotonic() - self._begun
-            self._terminal.line_of("up", f"Ready after {took:.1f} s: {settings.PUBLIC_URL}/")
+            state = f"is {status}" if status else "does not answer"
+            self._terminal.line_of("up", f"{address} {state} {took}; see the lines above")
         self._terminal.line_of("up", f"Admin:   {settings.PUBLIC_URL}/admin/")
         if admin is not None:
             self._terminal.line_of("up", f"Sign in: {admin.email} with password {admin.password}")
@@ -116,16 +121,21 @@ def _leftovers_stop(terminal: Terminal) -> None:
         terminal.line_of("up", f"Stopped what an earlier start left running: {', '.join(names)}")
 
 
-def _answers(address: str) -> bool:
-    """The web process answers, with whatever it thinks of the other parts."""
-    deadline = time.monotonic() + _ANSWER_TIMEOUT_S
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=5).close()  # noqa: S310 - our own
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
+def _health_wait(address: str, wanted: set[str]) -> str | None:
+    """The first wanted status of /health, else the last one; None when nothing answered."""
+    deadline, status = time.monotonic() + _ANSWER_TIMEOUT_S, None
+    while status not in wanted and time.monotonic() < deadline:
+        status = _health(address) or status
+        if status not in wanted:
             time.sleep(0.1)
-        else:
-            return True
-    return False
+    return status
+
+
+def _health(address: str) -> str | None:
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:  # noqa: S310 - ours
+            return str(json.load(answer)["status"])
+    except urllib.error.HTTPError:
+        return "unhealthy"
+    except OSError:
+        return None

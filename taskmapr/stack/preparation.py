@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from io import StringIO
 
 import redis
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command, get_commands
 from django.db import OperationalError, connection
-from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from taskmapr.stack.errors import StackFailed
@@ -43,15 +43,19 @@ def database_prepare(terminal: Terminal) -> FirstAdmin | None:
             call_command("migrate", verbosity=0, interactive=False)
         admin = admin_make()
         if "seed" in get_commands():
-            terminal.line_of("up", "Seeding")
-            call_command("seed", verbosity=0)
+            _seed(terminal)
         if not settings.DEBUG:
             call_command("collectstatic", verbosity=0, interactive=False)
         return admin
     finally:
         connection.close()
-        if isinstance(connection, DatabaseWrapper):
-            connection.close_pool()
+
+
+def _seed(terminal: Terminal) -> None:
+    told = StringIO()
+    call_command("seed", verbosity=1, stdout=told)
+    for line in told.getvalue().splitlines():
+        terminal.line_of("up", f"Seeding: {line}")
 
 
 def redis_require() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -115,6 +116,27 @@ def test_a_second_one_says_where_the_first_one_is(up: Up) -> None:
         f"(process {up.pid})."
     ]
     assert status_of(up.port) == 200
+
+
+@pytest.mark.req("OV-16", "OV-17", "OV-18")
+def test_the_demo_streams_an_answer_from_the_running_server(up: Up) -> None:
+    demo = manage("demo", data_dir=up.data_dir)
+    assert demo.returncode == 0, demo.stderr
+    assert "Ship the review of the quarter" in demo.stdout
+    assert "[succeeded after " in demo.stdout
+
+
+def test_the_demo_says_when_nothing_runs(prepared: Path) -> None:
+    demo = manage("demo", "--url", f"http://127.0.0.1:{free_port()}", data_dir=prepared)
+    assert demo.returncode == 1
+    assert "Is `make up` on?" in demo.stderr
+    assert "Traceback" not in demo.stderr
+
+
+@pytest.mark.req("OV-59")
+def test_it_is_healthy_when_it_says_ready(up: Up) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/health", timeout=10) as answer:
+        assert json.load(answer)["status"] == "healthy"
 
 
 def test_another_terminal_finds_the_database(up: Up) -> None:

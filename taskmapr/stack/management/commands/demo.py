@@ -73,7 +73,7 @@ class Command(BaseCommand):
                     self.stdout.write(data["text"], ending="")
                     self.stdout.flush()
                 case "tool_call_started":
-                    self.stdout.write(f"[{data['name']} {json.dumps(data['args'])}]")
+                    self.stdout.write(f"\n[{data['name']} {json.dumps(data['args'])}]")
                 case "error":
                     self.stderr.write(f"{data['code']}: {data['message']}")
                 case "complete":
