@@ -126,10 +126,10 @@ class RefreshTokenAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     search_fields = ("user__email", "family")
     date_hierarchy = "created_at"
-    exclude = ("token_hash",)
+    exclude = ("token_hash", "password_mark")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer("token_hash")
+        return super().get_queryset(request).defer("token_hash", "password_mark")
 
 
 @admin.register(DataKey)

@@ -116,6 +116,9 @@ class RefreshToken(models.Model):
     family = models.UUIDField(db_index=True)
     #: SHA-256 of the token as hex. The token has 256 random bits, so the hash needs no salt.
     token_hash = models.CharField(max_length=64, unique=True)
+    #: Keyed hash of the user's password hash at that time: a password changed by any way, also by
+    #: a command or a form that knows nothing of tokens, ends the sign-in.
+    password_mark = models.CharField(max_length=64, default="", editable=False)
     expires_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -1,8 +1,14 @@
+import asyncio
+
 import pytest
+from django.db import connection
 from django.test import AsyncClient
 from rest_framework.request import Request
 
+from taskmapr.foundation import aio
 from taskmapr.foundation.api import StreamingAPIView
+from taskmapr.users.models import User
+from taskmapr.users.tokens import access_token_make
 
 pytestmark = [
     pytest.mark.django_db,
@@ -69,6 +75,36 @@ async def test_other_methods_are_405(as_ada):
     response = await AsyncClient().put("/api/streams", headers=as_ada)
     assert response.status_code == 405
     assert response.headers["Allow"] == "GET, POST, HEAD, OPTIONS"
+
+
+@pytest.mark.req("OV-75")
+def test_an_open_stream_holds_no_connection(settings, transactional_db):
+    settings.TASKMAPR_AIO_INLINE = False
+    settings.TASKMAPR = {**settings.TASKMAPR, "database_threads": 2}
+    ada = User.objects.create_user("ada@example.org")
+    headers = {"Authorization": f"Bearer {access_token_make(ada.pk).text}"}
+
+    async def begun():
+        post = AsyncClient().post
+        body = {"word": "hello"}
+        kind = "application/json"
+        return await post("/api/streams", body, content_type=kind, headers=headers)
+
+    async def eight_at_once():
+        streams = [await begun() for _ in range(8)]  # none is read, so none has ended
+        others = [await begun() for _ in range(8)]
+        return [response.status_code for response in streams + others]
+
+    try:
+        assert asyncio.run(eight_at_once()) == [200] * 16
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            assert cursor.fetchone()[0] <= 2
+    finally:
+        aio.shutdown()
 
 
 def test_a_sync_handler_is_refused_at_start():

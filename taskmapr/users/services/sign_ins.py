@@ -14,6 +14,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from taskmapr.core.errors import InvalidCredentials, InvalidToken, TokenReused
 from taskmapr.users.models import RefreshToken, User
@@ -71,6 +72,7 @@ def tokens_issue(*, user_id: UUID, family: UUID | None = None) -> AuthTokens:
         user=user,
         family=family or uuid4(),
         token_hash=hashed,
+        password_mark=user.get_session_auth_hash(),
         expires_at=timezone.now() + REFRESH_LIFE,
     )
     return AuthTokens(access_token=access.text, refresh_token=refresh, expires_at=access.expires_at)
@@ -80,7 +82,7 @@ def tokens_refresh(*, refresh_token: str) -> AuthTokens:
     """Replace a refresh token.
 
     Raises TokenReused when it was used before: by then its whole family is revoked. Raises
-    InvalidToken when it is unknown, expired or revoked, or its user inactive.
+    InvalidToken when it is unknown, expired or revoked, its user inactive, or the password another.
     """
     tokens = _refreshed(refresh_token)
     if tokens is None:
@@ -93,13 +95,15 @@ def _refreshed(refresh_token: str) -> AuthTokens | None:
     """None when the token was used before; that answer must commit, for it revokes the family."""
     hashed = refresh_token_hash(refresh_token)
     owner = RefreshToken.objects.filter(token_hash=hashed).values_list("user_id", flat=True).first()
-    if owner is None or user_for_update(owner) is None:
+    if owner is None or (user := user_for_update(owner)) is None:
         raise InvalidToken
     token = RefreshToken.objects.get(token_hash=hashed)
     if token.used_at is not None:
         _revoke(Q(family=token.family))
         return None
     if token.revoked_at is not None or token.expires_at <= timezone.now():
+        raise InvalidToken
+    if not constant_time_compare(token.password_mark, user.get_session_auth_hash()):
         raise InvalidToken
     token.used_at = timezone.now()
     token.save(update_fields=["used_at"])

@@ -62,6 +62,14 @@ def test_stops_with_password_change_deactivation_and_logout(call, ada, ada_token
     assert (response.status_code, response.json()["code"]) == (401, "invalid_token")
 
 
+@pytest.mark.req("VB-06")
+def test_stops_with_a_password_changed_past_the_service(call, ada, ada_tokens):
+    ada.set_password("set by a command of the framework")
+    ada.save()
+    response = _refresh(call, ada_tokens.refresh_token)
+    assert (response.status_code, response.json()["code"]) == (401, "invalid_token")
+
+
 @pytest.mark.req("OV-08")
 def test_without_a_token_it_is_422(call):
     response = call("POST", "refresh", {})
