@@ -15,11 +15,9 @@ django_application: Any = get_asgi_application()
 # After Django's set-up, which these need.
 from taskmapr.foundation.bodies import body_limited  # noqa: E402
 from taskmapr.foundation.request_signals import start_signals_quiet  # noqa: E402
-from taskmapr.stack.checks import refuse_unsafe_start  # noqa: E402
 from taskmapr.stack.children import die_with_parent  # noqa: E402
 from taskmapr.stack.closing import ClosingStreams  # noqa: E402
 
-refuse_unsafe_start()
 start_signals_quiet()
 if "TASKMAPR_SUPERVISED" in os.environ:
     # Some servers serve from processes of their own, which the supervisor does not know.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from django.apps import AppConfig
 from django.core.checks import register
 
@@ -17,3 +20,6 @@ class StackConfig(AppConfig):
         register(checks.check_secrets, checks.TAG)
         register(checks.check_exposure, checks.TAG)
         register(checks.check_database, checks.TAG)
+        if Path(sys.argv[0]).name != "manage.py":
+            # A server: commands run their checks themselves, or (`up`, `beat`) call this first.
+            checks.refuse_unsafe_start()

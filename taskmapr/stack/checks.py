@@ -1,7 +1,7 @@
 """What TaskMapr refuses to start with, as Django system checks.
 
-Commands run them by themselves. Servers do not, so the web and the worker process call
-`refuse_unsafe_start` first.
+Commands run them by themselves. Servers do not, so every other process (web, worker) goes through
+`refuse_unsafe_start` while Django is being set up.
 """
 
 from __future__ import annotations

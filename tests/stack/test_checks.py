@@ -118,9 +118,17 @@ def server(values: dict[str, str], code: str) -> "subprocess.CompletedProcess[st
 
 
 @pytest.mark.req("VB-85")
-def test_the_web_process_does_not_start_without_secrets() -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import taskmapr.asgi",
+        "from taskmapr.celery import app; app.Worker(pool='solo').start()",
+    ],
+    ids=["web", "worker"],
+)
+def test_no_process_starts_without_secrets(code: str) -> None:
     without = {name: value for name, value in GOOD.items() if "SECRET" not in name}
-    result = server(without, "import taskmapr.asgi")
+    result = server(without, code)
     assert result.returncode != 0
     last = result.stderr.strip().splitlines()[-1]
     assert all(number in last for number in ("E001", "E002", "E003"))
