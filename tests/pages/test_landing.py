@@ -5,22 +5,34 @@ from __future__ import annotations
 import pytest
 from django.template.loader import render_to_string
 
-SERVICE = {
-    "status": "ok",
-    "service": "taskmapr",
-    "version": "1.2.3",
-    "mcp_available": False,
-    "endpoints": {"health": "/health", "taskmapr": "/api/taskmapr/orchestrate", "docs": "/docs"},
+HEALTH = {
+    "status": "degraded",
+    "db": "connected",
+    "redis": "connected",
+    "mcp": "not configured",
+    "workers": 0,
 }
 
 
 @pytest.mark.req("OV-58")
 def test_tells_the_state_and_links_to_console_admin_and_documents() -> None:
-    body = render_to_string("landing.html", {"service": SERVICE})
+    body = render_to_string(
+        "orchestration/landing.html", {"health": HEALTH, "version": "1.2.3", "is_dev": True}
+    )
 
-    assert 'data-status="ok"' in body
+    assert 'data-status="degraded"' in body
     assert "1.2.3" in body
-    assert "none connected" in body
+    assert "Something is missing" in body
     for address in ("/console/", "/admin/", "/docs", "/health"):
         assert f'href="{address}"' in body
-    assert "/api/taskmapr/orchestrate" in body
+
+
+def test_says_who_may_open_the_console_elsewhere() -> None:
+    healthy = {**HEALTH, "status": "healthy"}
+
+    body = render_to_string(
+        "orchestration/landing.html", {"health": healthy, "version": "1", "is_dev": False}
+    )
+
+    assert "(staff)" in body
+    assert "Something is missing" not in body
