@@ -5,6 +5,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
+from taskmapr.foundation.fields import EncryptedTextField
+
 
 def default_tools() -> list[str]:
     return ["ui.navigate", "ui.highlight", "ui.scroll_to", "ui.start_walkthrough", "ui.custom"]
@@ -26,6 +28,7 @@ class ModelProfile(models.Model):
     )
     adapter = models.CharField(max_length=10, choices=ModelAdapter, default=ModelAdapter.AUTO)
     base_url = models.URLField(blank=True, help_text="Empty: the provider's own address")
+    api_key = EncryptedTextField(blank=True, default="")
     fallback = models.ForeignKey(
         "self",
         null=True,

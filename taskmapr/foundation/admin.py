@@ -12,10 +12,11 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminPasswordInput
+from unfold.widgets import UnfoldAdminPasswordWidget
 
 from taskmapr.core.errors import TaskMaprError
 from taskmapr.foundation.fields import EncryptedTextField, SecretInput
@@ -26,7 +27,9 @@ ActionResult = HttpResponse | None
 class UnfoldSecretInput(SecretInput):
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
-        typed = UnfoldAdminPasswordInput(attrs={"autocomplete": "new-password"}, render_value=False)
+        typed = UnfoldAdminPasswordWidget(
+            attrs={"autocomplete": "new-password"}, render_value=False
+        )
         self.widgets = [typed, *self.widgets[1:]]
 
 
@@ -37,6 +40,9 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
     list_filter_submit = True
     warn_unsaved_form = True
+
+    class Media:
+        js = (Script("taskmapr/parts.js", type="module"),)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions: dict[str, Any] = super().get_actions(request)
@@ -64,9 +70,11 @@ class ReadOnlyAdmin(ProductAdmin):
 
 
 def confirmed_action(
-    *, verb: str, done: str, consequence: str, permission: str
-) -> Callable[[Callable[[Any], Any]], Callable[..., ActionResult]]:
+    *, verb: str, done: str, consequence: str, permission: str, tells_actor: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., ActionResult]]:
     """Make a service that takes one object an admin action that asks before it acts.
+
+    tells_actor: the service also takes the name of the operator as its second argument.
 
     verb: on the button ("Deactivate"); done: past participle for the report ("deactivated").
     consequence: one sentence that the question shows. permission: codename with its app, such as
@@ -74,7 +82,7 @@ def confirmed_action(
     TaskMaprError is reported, and the others go on.
     """
 
-    def decorate(call: Callable[[Any], Any]) -> Callable[..., ActionResult]:
+    def decorate(call: Callable[..., Any]) -> Callable[..., ActionResult]:
         @wraps(call)
         def action(
             admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Any]
@@ -84,7 +92,8 @@ def confirmed_action(
             if "confirmed" not in request.POST:
                 question = {"verb": verb, "consequence": consequence, "action": call.__name__}
                 return _question(admin, request, queryset, question)
-            _act(admin, request, queryset, call, done)
+            actor = (request.user.get_username(),) if tells_actor else ()
+            _act(admin, request, queryset, lambda thing: call(thing, *actor), done)
             return None
 
         action.short_description = f"{verb}…"  # type: ignore[attr-defined]

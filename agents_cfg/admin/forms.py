@@ -1,0 +1,81 @@
+"""Forms that say what a service would refuse, beside the field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from agents_cfg.services.model_profiles import model_profile_check
+from agents_cfg.services.overlay_profiles import overlay_profile_check
+from taskmapr.core.errors import InvalidInput
+from taskmapr.core.tools import registry
+
+
+class CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A model form whose instance must also pass a service's check."""
+
+    check_instance: Callable[[Any], None]
+    #: Where the column's name reads badly.
+    words: Mapping[str, str] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, label in self.words.items():
+            if name in self.fields:
+                self.fields[name].label = label
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:
+            return
+        try:
+            type(self).check_instance(self.instance)
+        except InvalidInput as error:
+            for problem in error.details["fields"]:
+                self.add_error(problem["path"], problem["message"])
+
+
+class OverlayProfileForm(CheckedForm):
+    check_instance = staticmethod(overlay_profile_check)
+    words = {
+        "is_default": "Default",
+        "max_output_tokens": "Longest answer in tokens",
+        "max_turns": "Most model turns",
+        "run_timeout_s": "Longest run in seconds",
+        "allow_submit_click": "May click buttons that submit or delete",
+        "allow_client_instructions": "Pages may add instructions",
+    }
+    tools = forms.MultipleChoiceField(
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="What the assistant may call. Everything else it does not even see.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A tool that is not installed at present stays chosen and can be taken away.
+        known = {spec.name: f"{spec.name}: {spec.summary}" for spec in registry.all()}
+        missing = {name: f"{name}: not installed" for name in self.instance.tools or []}
+        self.fields["tools"].choices = sorted({**missing, **known}.items())  # type: ignore[attr-defined]
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """A second default is no error here: the service takes it from the one before."""
+        return {*super()._get_validation_exclusions(), "is_default"}  # type: ignore[misc]
+
+
+class ModelProfileForm(CheckedForm):
+    check_instance = staticmethod(model_profile_check)
+    words = {
+        "is_enabled": "Enabled",
+        "supports_tools": "Can call tools",
+        "base_url": "Address",
+        "api_key": "API key",
+        "timeout_s": "Longest silence in seconds",
+        "max_output_tokens": "Longest answer in tokens",
+        "context_tokens": "Window in tokens",
+        "input_price_usd": "Tokens in",
+        "output_price_usd": "Tokens out",
+    }

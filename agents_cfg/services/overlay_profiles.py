@@ -1,0 +1,103 @@
+"""Saving overlay profiles: one default, and a version that grows with every change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from agents_cfg.models import OverlayProfile
+from agents_cfg.selectors.profiles import profiles_forget
+from taskmapr.core.errors import InvalidInput
+
+logger = logging.getLogger(__name__)
+
+MAX_ROUTES: Final = 200
+#: Columns that say nothing about how a run behaves.
+_NOT_BEHAVIOUR: Final = frozenset({"id", "version", "created_at", "updated_at", "is_default"})
+
+Problem = tuple[str, str]
+
+
+@transaction.atomic
+def overlay_profile_save(*, profile: OverlayProfile, by: str) -> OverlayProfile:
+    """Store a profile. `by`: who did it, for the log.
+
+    The version counts changes of behaviour: runs remember the one they used. Making a profile the
+    default takes that from the one before. Locks the stored row and the default's until commit.
+    Raises InvalidInput when origins or routes are malformed.
+    """
+    overlay_profile_check(profile)
+    others = OverlayProfile.objects.select_for_update().order_by("pk")
+    stored = others.filter(pk=profile.pk).first()
+    if profile.is_default:
+        others.exclude(pk=profile.pk).filter(is_default=True).update(is_default=False)
+    changed = _changed(stored, profile) if stored else []
+    if stored is not None:
+        profile.version = stored.version + bool(changed)
+    profile.save()
+    what = ", ".join(changed) if stored else "new"
+    logger.info("overlay profile %s v%d by %s: %s", profile.name, profile.version, by, what)
+    transaction.on_commit(profiles_forget)
+    return profile
+
+
+def overlay_profile_check(profile: OverlayProfile) -> None:
+    """Raises InvalidInput with every malformed member.
+
+    An origin is a scheme and a host, such as https://app.example.com; a route is
+    {path, title}, its path begins with one slash.
+    """
+    problems = [
+        *_origin_problems("allowed_origins", profile.allowed_origins),
+        *_origin_problems("navigate_origins", profile.navigate_origins),
+        *_route_problems(profile.routes),
+    ]
+    if problems:
+        raise InvalidInput.of(*problems)
+
+
+def _origin_problems(field: str, origins: Iterable[str]) -> list[Problem]:
+    return [
+        (field, f"{origin} is not an origin such as https://app.example.com")
+        for origin in origins
+        if not _is_origin(origin)
+    ]
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        wanted = f"{parts.scheme}://{parts.netloc}"
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and text == wanted
+    except ValueError:
+        return False
+
+
+def _route_problems(routes: Any) -> list[Problem]:
+    if not isinstance(routes, list) or len(routes) > MAX_ROUTES:
+        return [("routes", f"must be a list of at most {MAX_ROUTES} routes")]
+    return [
+        ("routes", f'route {number}: must look like {{"path": "/tags", "title": "Tags"}}')
+        for number, route in enumerate(routes, 1)
+        if not _is_route(route)
+    ]
+
+
+def _is_route(route: Any) -> bool:
+    if not isinstance(route, dict) or not isinstance(route.get("title", ""), str):
+        return False
+    path = route.get("path")
+    return isinstance(path, str) and path.startswith("/") and not path.startswith("//")
+
+
+def _changed(before: OverlayProfile, after: OverlayProfile) -> list[str]:
+    names = [field.attname for field in OverlayProfile._meta.concrete_fields]
+    return [
+        name
+        for name in names
+        if name not in _NOT_BEHAVIOUR and getattr(before, name) != getattr(after, name)
+    ]
