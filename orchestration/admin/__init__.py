@@ -1,0 +1,3 @@
+from orchestration.admin import runs, sessions
+
+__all__ = ["runs", "sessions"]

@@ -89,3 +89,32 @@ def _opened(row: Message, sealer: Sealer | None) -> SessionMessage:
         is_partial=row.is_partial,
         created_at=row.created_at,
     )
+
+
+def session_export(session: Session) -> dict[str, Any]:
+    """The conversation as JSON values, oldest first: {session_id, user_id, created_at, title,
+    messages: [{id, run_id, role, created_at, is_partial, is_sealed, content?, actions?, items?}]}.
+
+    Sealed messages come without content, for nobody but their owner may read them.
+    """
+    return {
+        "session_id": session.pk,
+        "user_id": session.user_id,
+        "created_at": session.created_at,
+        "title": session.title,
+        "messages": [_exported(row) for row in _messages(session.pk)],
+    }
+
+
+def _exported(row: Message) -> dict[str, Any]:
+    known = {
+        "id": row.id,
+        "run_id": row.run_id,
+        "role": row.role,
+        "created_at": row.created_at,
+        "is_partial": row.is_partial,
+        "is_sealed": row.is_sealed,
+    }
+    if row.is_sealed:
+        return known
+    return {**known, "content": row.content, "actions": row.actions, "items": row.items}

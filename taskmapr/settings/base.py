@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from taskmapr.core import jobs
 from taskmapr.foundation.telemetry.logs import logging_config
+from taskmapr.settings.admin_look import UNFOLD  # noqa: F401 - read by the admin's theme
 from taskmapr.settings.env import ROOT, env
 from taskmapr.settings.secrets import secrets_of
 from taskmapr.settings.services import celery_broker_url, databases_of, services_of

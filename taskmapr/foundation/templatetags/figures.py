@@ -11,3 +11,9 @@ register.filter("duration", figures.duration_text)
 register.filter("count", figures.count_text)
 register.filter("bytes", figures.bytes_text)
 register.filter("short_id", figures.short_id)
+
+
+@register.filter
+def words(text: object) -> str:
+    """`timed_out` as people write it."""
+    return str(text).replace("_", " ")

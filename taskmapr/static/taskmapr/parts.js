@@ -1,4 +1,5 @@
 /* What parts do without a page's own script: copy, ask in a dialog, tell the time in words. */
+import { tellTimes } from "./times.js";
 
 /** @param {MouseEvent} event */
 async function copy(event) {
@@ -23,23 +24,7 @@ function ask(event) {
   if (dialog instanceof HTMLDialogElement) dialog.showModal();
 }
 
-const STEPS = /** @type {const} */ ([["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]);
-
-/** Relative words, with the exact time of the reader's zone on hover.
- *  @param {ParentNode} root */
-export function tellTimes(root = document) {
-  const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-  for (const time of root.querySelectorAll("time[data-tm-when]")) {
-    const at = new Date(time.getAttribute("datetime") ?? "");
-    if (Number.isNaN(at.getTime())) continue;
-    const seconds = (at.getTime() - Date.now()) / 1000;
-    const [unit, length] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? STEPS[3];
-    time.textContent = words.format(Math.round(seconds / length), unit);
-    time.setAttribute("title", at.toLocaleString());
-  }
-}
-
 document.addEventListener("click", copy);
 document.addEventListener("click", ask);
 tellTimes();
-setInterval(tellTimes, 30_000);
+setInterval(() => tellTimes(), 30_000);

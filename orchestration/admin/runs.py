@@ -1,0 +1,131 @@
+"""Runs in the admin: the list, and the way to a run's page. Nothing here changes a run's row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from unfold.paginator import InfinitePaginator
+
+from orchestration.admin.run_lists import KindFilter, ModelFilter, runs_found, runs_listed
+from orchestration.admin.run_page import approval_answer, run_cancel_asked, run_page
+from orchestration.admin.run_tail import run_tail
+from orchestration.models import Run
+from orchestration.services.run_end import run_cancel
+from taskmapr.foundation.admin import ReadOnlyAdmin, confirmed_action
+from taskmapr.foundation.badges import link, status_badge, two_lines, when
+from taskmapr.foundation.figures import NONE, count_text, duration_text, money_text, short_id
+
+
+@confirmed_action(
+    verb="Cancel run",
+    done="cancelled, or about to be by its worker",
+    consequence="Each answer stops where it is. What was said so far is kept.",
+    permission="orchestration.change_run",
+    tells_actor=True,
+)
+def cancel_runs(run: Run, by: str) -> None:
+    run_cancel(run_id=run.pk, by=by, reason="cancelled_by_operator")
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    list_display = (
+        "what",
+        "state",
+        "owner_link",
+        "session_link",
+        "model_name",
+        "took",
+        "spent",
+        "asked",
+    )
+    list_display_links = ("what",)
+    list_filter = ("status", KindFilter, "profile", ModelFilter, "created_at")
+    search_fields = ("id",)
+    search_help_text = "The id of a run, the beginning of a session's id, or an owner's address"
+    date_hierarchy = "created_at"
+    ordering = ("-id",)
+    # Counting a table of this size would cost more than the list itself.
+    paginator = InfinitePaginator
+    actions = (cancel_runs,)
+    empty_title = "No runs here"
+    empty_text = "Ask something in the console, or loosen the filters: runs appear at once."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        return runs_listed(super().get_queryset(request))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
+    ) -> tuple[QuerySet[Run], bool]:
+        return (runs_found(queryset, search_term) if search_term.strip() else queryset), False
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path("<uuid:run_id>/cancel/", self._guarded(run_cancel_asked), name="run_cancel"),
+            path(
+                "<uuid:run_id>/approvals/<uuid:approval_id>/",
+                self._guarded(approval_answer),
+                name="run_approval",
+            ),
+            # Async, so admin_view cannot wrap it: it looks at the visitor itself.
+            path("<uuid:run_id>/events/stream", run_tail, name="run_tail"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def _guarded(self, view: Callable[..., HttpResponse]) -> Callable[..., Any]:
+        guarded: Callable[..., Any] = self.admin_site.admin_view(partial(view, model_admin=self))
+        return guarded
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return run_page(request, model_admin=self, object_id=object_id)
+
+    @admin.display(description="Run")
+    def what(self, run: Any) -> SafeString:
+        words = "sealed" if run.is_sealed else run.excerpt
+        return two_lines(words or run.kind, f"{run.kind} {short_id(run.pk)}")
+
+    @admin.display(description="Status", ordering="status")
+    def state(self, run: Run) -> SafeString:
+        return status_badge(run.status)
+
+    @admin.display(description="Owner")
+    def owner_link(self, run: Run) -> SafeString:
+        return link(reverse("admin:users_user_change", args=[run.owner_id]), run.owner.email)
+
+    @admin.display(description="Session")
+    def session_link(self, run: Run) -> SafeString | str:
+        if run.session_id is None:
+            return NONE
+        url = reverse("admin:orchestration_session_change", args=[run.session_id])
+        return link(url, short_id(run.session_id))
+
+    @admin.display(description="Model")
+    def model_name(self, run: Run) -> str:
+        return run.model or NONE
+
+    @admin.display(description="Took, first output", ordering="duration_ms")
+    def took(self, run: Run) -> SafeString:
+        return two_lines(duration_text(run.duration_ms), duration_text(run.first_output_ms))
+
+    @admin.display(description="Tokens in / out, cost", ordering="output_tokens")
+    def spent(self, run: Run) -> SafeString:
+        tokens = f"{count_text(run.input_tokens)} / {count_text(run.output_tokens)}"
+        cost = money_text(run.cost_usd_micros, tokens=run.input_tokens + run.output_tokens)
+        return two_lines(tokens, cost)
+
+    @admin.display(description="Asked", ordering="id")
+    def asked(self, run: Run) -> SafeString | str:
+        return when(run.created_at)

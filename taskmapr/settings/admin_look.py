@@ -1,0 +1,90 @@
+"""How the admin looks: names, colours and the way through it."""
+
+from __future__ import annotations
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+_SLATE = {
+    "50": "#f8fafc",
+    "100": "#f1f5f9",
+    "200": "#e2e8f0",
+    "300": "#cbd5e1",
+    "400": "#94a3b8",
+    "500": "#64748b",
+    "600": "#475569",
+    "700": "#334155",
+    "800": "#1e293b",
+    "900": "#0f172a",
+    "950": "#020617",
+}
+_INDIGO = {
+    "50": "#eef2ff",
+    "100": "#e0e7ff",
+    "200": "#c7d2fe",
+    "300": "#a5b4fc",
+    "400": "#818cf8",
+    "500": "#6366f1",
+    "600": "#4f46e5",
+    "700": "#4338ca",
+    "800": "#3730a3",
+    "900": "#312e81",
+    "950": "#1e1b4b",
+}
+
+
+def _group(title: str, *items: dict[str, object]) -> dict[str, object]:
+    return {"title": title, "separator": True, "items": list(items)}
+
+
+def _item(title: str, icon: str, model: str) -> dict[str, object]:
+    """A line of the sidebar. model: `<app label>_<model name>` as in the admin's route names."""
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+
+
+UNFOLD = {
+    "SITE_TITLE": "TaskMapr",
+    "SITE_HEADER": "TaskMapr",
+    "SITE_SUBHEADER": "Operations",
+    "SITE_SYMBOL": "route",
+    "SITE_URL": "/",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("taskmapr/icon.svg"),
+        }
+    ],
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "8px",
+    "STYLES": [
+        lambda request: static("taskmapr/tokens.css"),
+        lambda request: static("taskmapr/parts.css"),
+        lambda request: static("taskmapr/admin.css"),
+    ],
+    "COLORS": {"base": _SLATE, "primary": _INDIGO},
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            _group(
+                "Work",
+                _item("Runs", "bolt", "orchestration_run"),
+                _item("Sessions", "forum", "orchestration_session"),
+            ),
+            _group(
+                "Set-up",
+                _item("Overlay profiles", "tune", "agents_cfg_overlayprofile"),
+                _item("Model profiles", "neurology", "agents_cfg_modelprofile"),
+            ),
+            _group(
+                "People",
+                _item("Users", "person", "users_user"),
+                _item("Groups", "group", "auth_group"),
+                _item("Sign-ins", "key", "users_refreshtoken"),
+                _item("External identities", "badge", "users_externalidentity"),
+                _item("Data keys", "lock", "users_datakey"),
+            ),
+        ],
+    },
+}
