@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
+
+from django.conf import settings
 
 from orchestration.log.reader import LogReader, Subscription
 from orchestration.selectors.runs import run_events
@@ -15,10 +16,6 @@ from taskmapr.core import wired
 from taskmapr.core.events import Event
 from taskmapr.core.ports import Sealer
 from taskmapr.foundation.aio import in_database
-
-#: Readers are marked this often; a mark holds three times as long.
-MARK_EVERY_S: Final = 5.0
-MARK_TTL_S: Final = 15
 
 
 async def _stored(run_id: UUID, after: int, sealer: Sealer | None) -> list[Event]:
@@ -54,7 +51,7 @@ class Live:
     ) -> AsyncGenerator[list[Event], None]:
         """See LogReader.follow; while it lasts, the run counts as read."""
         if known is None:
-            await self._signals.readers_mark([run_id], MARK_TTL_S)
+            await self._signals.readers_mark([run_id], settings.TASKMAPR["lease_ttl_s"])
         batches = self._reader.follow(
             run_id, sealer=sealer, subscription=subscription, known=known, idle_s=idle_s
         )
@@ -73,9 +70,10 @@ class Live:
         await self.announcements.close()
 
     async def _mark(self) -> None:
+        times = settings.TASKMAPR
         while True:
-            await asyncio.sleep(MARK_EVERY_S)
-            await self._signals.readers_mark(self.announcements.run_ids, MARK_TTL_S)
+            await asyncio.sleep(times["sign_every_s"])
+            await self._signals.readers_mark(self.announcements.run_ids, times["lease_ttl_s"])
 
 
 _lives: WeakKeyDictionary[asyncio.AbstractEventLoop, Live] = WeakKeyDictionary()

@@ -43,7 +43,9 @@ def build() -> Ports:
         model=_model,
         agent_loop=_agent_loop,
         new_log=lambda: RedisLog(_async_client()),
-        new_signals=lambda: AsyncRedisSignals(_async_client(waits=True)),
+        new_signals=lambda: AsyncRedisSignals(
+            _async_client(waits=True), alive_s=settings.TASKMAPR["lease_ttl_s"]
+        ),
         new_announcements=lambda: Announcements(_async_client(waits=True), channel_name),
     )
 

@@ -19,7 +19,6 @@ from taskmapr.core.ports import WorkerInfo
 
 logger = logging.getLogger(__name__)
 
-WORKER_TTL_S: Final = 15
 _WORKERS: Final = "tm:workers"
 
 
@@ -67,10 +66,11 @@ class RedisSignals:
 
 
 class AsyncRedisSignals:
-    """Signals for event loops."""
+    """Signals for event loops. A worker's sign of life holds for `alive_s` seconds."""
 
-    def __init__(self, client: AsyncRedis) -> None:
+    def __init__(self, client: AsyncRedis, *, alive_s: float) -> None:
         self._client = client
+        self._alive_s = alive_s
 
     async def listen(self, worker_id: str, on_ring: Callable[[UUID], None]) -> None:
         while True:
@@ -96,7 +96,7 @@ class AsyncRedisSignals:
         )
         with suppress(RedisError, OSError):
             pipe = self._client.pipeline(transaction=False)
-            pipe.set(_worker(info.worker_id), body, ex=WORKER_TTL_S)
+            pipe.set(_worker(info.worker_id), body, px=round(self._alive_s * 1000))
             pipe.sadd(_WORKERS, info.worker_id)
             await pipe.execute()
 
@@ -107,13 +107,13 @@ class AsyncRedisSignals:
             pipe.srem(_WORKERS, worker_id)
             await pipe.execute()
 
-    async def readers_mark(self, run_ids: Collection[UUID], ttl_s: int) -> None:
+    async def readers_mark(self, run_ids: Collection[UUID], ttl_s: float) -> None:
         if not run_ids:
             return
         with suppress(RedisError, OSError):
             pipe = self._client.pipeline(transaction=False)
             for run_id in run_ids:
-                pipe.set(_readers(run_id), 1, ex=ttl_s)
+                pipe.set(_readers(run_id), 1, px=round(ttl_s * 1000))
             await pipe.execute()
 
     async def readers_gone(self, run_id: UUID) -> None:

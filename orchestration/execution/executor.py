@@ -35,12 +35,8 @@ from taskmapr.foundation.aio import in_database
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at leases, commands and readers.
-HEARTBEAT_S: Final = 5.0
 #: Seconds that a job waits for a free slot before it is put back into the queue.
 SLOT_WAIT_S: Final = 2.0
-#: Seconds that running runs get when the worker is asked to stop.
-DRAIN_S: Final = 20.0
 
 
 class RunExecutor:
@@ -76,9 +72,9 @@ class RunExecutor:
         return True
 
     def stop(self) -> None:
-        """Give running runs DRAIN_S seconds, hand the others back, then stop."""
+        """Give running runs their time (setting `drain_s`), hand the others back, then stop."""
         self._is_draining = True
-        self._thread.submit(self._drain()).result(timeout=DRAIN_S + 30)
+        self._thread.submit(self._drain()).result(timeout=settings.TASKMAPR["drain_s"] + 30)
         self._thread.stop()
 
     # On the loop -------------------------------------------------------------------------------
@@ -156,7 +152,7 @@ class RunExecutor:
             self._cancel_unread,
         ]
         while True:
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(settings.TASKMAPR["sign_every_s"])
             for beat in beats:
                 try:
                     await beat()
@@ -221,8 +217,9 @@ class RunExecutor:
     async def _drain(self) -> None:
         running = list(self._tasks.values())
         if running:
-            logger.info("stopping: %d runs get %d s", len(running), DRAIN_S)
-            await asyncio.wait(running, timeout=DRAIN_S)
+            drain_s = settings.TASKMAPR["drain_s"]
+            logger.info("stopping: %d runs get %g s", len(running), drain_s)
+            await asyncio.wait(running, timeout=drain_s)
         for held in list(self._held.values()):
             held.hand_back()
         if self._tasks:

@@ -40,7 +40,11 @@ def runs_recover() -> dict[str, int]:
     """
     counts = {"resumed": 0, "lost": 0, "unclaimed": 0, "requeued": 0, "freed": 0}
     for run_id in _lapsed():
-        counts[_recover(run_id)] += 1
+        try:
+            counts[_recover(run_id)] += 1
+        except Exception:
+            # One run that cannot be understood must not keep the others from being found.
+            logger.exception("run %s cannot be recovered", run_id)
     counts["unclaimed"], counts["requeued"] = _queued_too_long()
     counts["freed"] = _free_waiting()
     if any(counts.values()):
@@ -85,9 +89,12 @@ def _verdict(held: UnheldRun) -> Verdict | None:
 
 
 def _retry(held: UnheldRun) -> None:
+    """Queue the run again. A worker lost before its first word left no trace in the log; the run
+    is then what it was before that worker took it."""
     if held.state.reasoning_open:
         held.append(ReasoningCompleted())
-    held.append(RunRetrying(attempt=held.run.attempt + 1, reason=WorkerLost.code))
+    if held.state.status == RUNNING:
+        held.append(RunRetrying(attempt=held.run.attempt + 1, reason=WorkerLost.code))
     held.run.enqueued_at = datetime.now(UTC)
     held.run.save(update_fields=["enqueued_at"])
     held.store()

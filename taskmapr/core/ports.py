@@ -277,7 +277,7 @@ class Signals(Protocol):
         """Tell the worker that a command for the run lies in the database. Never raises."""
 
     def workers(self) -> list[WorkerInfo]:
-        """Workers that gave a sign of life in the last 15 s. Raises QueueUnavailable."""
+        """Workers whose last sign of life still holds. Raises QueueUnavailable."""
 
     def queue_depths(self, queues: Sequence[str]) -> dict[str, int]:
         """Jobs that wait in each queue. Raises QueueUnavailable."""
@@ -293,7 +293,7 @@ class SignalsAsync(Protocol):
 
     async def worker_gone(self, worker_id: str) -> None: ...
 
-    async def readers_mark(self, run_ids: Collection[UUID], ttl_s: int) -> None:
+    async def readers_mark(self, run_ids: Collection[UUID], ttl_s: float) -> None:
         """Somebody reads these runs here; holds for `ttl_s` seconds."""
 
     async def readers_gone(self, run_id: UUID) -> None:

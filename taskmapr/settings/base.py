@@ -116,7 +116,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every_s, "options": {"queue": "chores", "expires": every_s}}
     for name, every_s in (
-        (jobs.RUNS_RECOVER, 5.0),
+        (jobs.RUNS_RECOVER, env.number("TASKMAPR_RECOVERY_EVERY_S", 5, minimum=0.5)),
         (jobs.APPROVALS_EXPIRE, 30.0),
         (jobs.RETENTION_APPLY, 3600.0),
         (jobs.PARTITIONS_ENSURE, 24 * 3600.0),
@@ -158,6 +158,8 @@ ASGI_SERVER = env.choice(
     "TASKMAPR_ASGI_SERVER", ("uvicorn", "granian", "daphne"), default="uvicorn"
 )
 
+_lease_ttl_s = env.number("TASKMAPR_LEASE_TTL_S", 15, minimum=1)
+
 # What is ours. Names carry their unit; each is read from TASKMAPR_<NAME> once, here.
 TASKMAPR: dict[str, Any] = {
     # streams
@@ -168,7 +170,12 @@ TASKMAPR: dict[str, Any] = {
     "max_turns": env.integer("TASKMAPR_MAX_TURNS", 24, minimum=1),
     "run_timeout_s": env.number("TASKMAPR_RUN_TIMEOUT_S", 300, minimum=1),
     "run_slots": env.integer("TASKMAPR_RUN_SLOTS", 600, minimum=1),
-    "lease_ttl_s": env.number("TASKMAPR_LEASE_TTL_S", 15, minimum=1),
+    # Leases, and the marks by which workers and readers are known, hold for so long ...
+    "lease_ttl_s": _lease_ttl_s,
+    # ... and are renewed three times as often, so that one lost renewal costs nothing.
+    "sign_every_s": _lease_ttl_s / 3,
+    # Running runs get so long when their worker is asked to stop; what is left moves on.
+    "drain_s": env.number("TASKMAPR_DRAIN_S", 20),
     "no_worker_after_s": env.number("TASKMAPR_NO_WORKER_AFTER_S", 30, minimum=1),
     # what is kept
     "events_retention_h": env.integer("TASKMAPR_EVENTS_RETENTION_H", 24, minimum=24),

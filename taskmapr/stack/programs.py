@@ -51,6 +51,16 @@ def server_command(server: str, host: str, port: int) -> list[str]:
             return ["-m", "uvicorn", *options, "--host", host, "--port", str(port), _APPLICATION]
 
 
+def worker_command(name: str, queues: Sequence[str]) -> list[str]:
+    """How one worker process is started; several on one machine need different names."""
+    # Celery warns of root at length; `up` runs as root in containers and on fresh machines.
+    command = ["-W", "ignore:You're running the worker", "-m", "celery", "--quiet"]
+    command += ["-A", "taskmapr.celery", "worker", "-l", "WARNING"]
+    command += ["-P", "threads", "-c", str(_WORKER_THREADS), "-n", f"{name}@%h"]
+    command += ["-Q", ",".join(queues)]
+    return [*command, "--without-mingle", "--without-gossip"]
+
+
 def _web(number: int) -> Program:
     name = "web" if number == 0 else f"web{number + 1}"
     port = settings.PORT + number
@@ -60,13 +70,9 @@ def _web(number: int) -> Program:
 
 def _worker(number: int) -> Program:
     name = "worker" if number == 0 else f"worker{number + 1}"
-    # Celery warns of root at length; `up` runs as root in containers and on fresh machines.
-    command = ["-W", "ignore:You're running the worker", "-m", "celery", "--quiet"]
-    command += ["-A", "taskmapr.celery", "worker", "-l", "WARNING"]
-    command += ["-P", "threads", "-c", str(_WORKER_THREADS), "-n", f"{name}@%h"]
-    command += ["-Q", ",".join(settings.WORKER_QUEUES)]
-    command += ["--without-mingle", "--without-gossip"]
-    return _program(name, command, patience_s=15)
+    command = worker_command(name, settings.WORKER_QUEUES)
+    # Longer than a worker takes to let its runs end and to hand back what is left.
+    return _program(name, command, patience_s=settings.TASKMAPR["drain_s"] + 30)
 
 
 def _program(name: str, arguments: Sequence[str], *, patience_s: float) -> Program:

@@ -1,0 +1,47 @@
+"""Who and what the stack knows: plain values, for the tests and for the stack's own processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: UUID
+    email: str
+
+
+ADA = Person(UUID("00000000-0000-4000-8000-00000000ada0"), "ada@example.org")
+CYD = Person(UUID("00000000-0000-4000-8000-000000000c0d"), "cyd@example.org")
+
+#: The names that a request may ask for; what each answers: tests/modelserver/script.py.
+#: "scripted" and "scripted-2" are for answers that a test queues.
+MODELS = (
+    "scripted",
+    "scripted-2",
+    "echo",
+    "text-5",
+    "bench-20x50",
+    "bench-40x50",
+    "bench-60x50",
+    "bench-100x50",
+    "bench-200x50",
+    "pause-2x4",
+    "slow-1500",
+    "cut-3",
+    "silent-2",
+    "odd-2",
+    "think",
+    "status-401",
+    "status-429",
+    "status-500",
+)
+
+#: What the stack's processes are given as secrets; production refuses shorter ones.
+KEYS = {
+    "DJANGO_SECRET_KEY": "b1Q9dJx7Zr0kP4mW8sTn2VyL6cHf3GuEo5AiNqRjXt",
+    "TASKMAPR_SECRET_KEY": "m4Xc7Vb2Nq9Lw1Ke6Rt8Yp3Uj5Hg0Fd-ZsAxQoIiTt",
+    "JWT_SECRET": "w8Rk3Zp5Tn1Xv6Bq9Lm2Jc7Hd4Gf0Sy-UeAoIiNtQr",
+    "OPENAI_API_KEY": "sk-e2e-0123456789abcdefghijklmnop",
+}
