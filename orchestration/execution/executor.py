@@ -32,6 +32,7 @@ from taskmapr.core.errors import DatabaseUnavailable, QueueUnavailable
 from taskmapr.core.ports import WorkerInfo
 from taskmapr.core.run_kinds import run_kind, run_kinds
 from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.telemetry.logs import bind_only
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +48,11 @@ class RunExecutor:
         self._slots = slots
         self._free = threading.Semaphore(slots)
         self._held: dict[UUID, HeldRun] = {}
-        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._unread_since: dict[UUID, float] = {}
         self._chores: list[asyncio.Task[None]] = []
         self._is_draining = False
+        self._is_warm = asyncio.Event()
         self._thread = LoopThread("taskmapr-runs")
         self._signals = wired.ports().new_signals()
         self._log: LogWriter
@@ -60,8 +62,7 @@ class RunExecutor:
     def start(self) -> None:
         self._thread.start()
         self._thread.submit(self._begin()).result(timeout=30)
-        # What the first run would otherwise wait for: engines and the agent SDK take seconds.
-        threading.Thread(target=_preload, name="preload", daemon=True).start()
+        threading.Thread(target=self._warm_up, name="preload", daemon=True).start()
 
     def take(self, run_id: UUID) -> bool:
         """Carry this run from now on. False: no slot became free in time, or the worker is
@@ -76,6 +77,17 @@ class RunExecutor:
         self._is_draining = True
         self._thread.submit(self._drain()).result(timeout=settings.TASKMAPR["drain_s"] + 30)
         self._thread.stop()
+
+    def _warm_up(self) -> None:
+        """Import engines and the agent SDK, which takes seconds. On the loop it would keep leases
+        from being renewed, so runs are claimed only afterwards."""
+        try:
+            for kind in run_kinds():
+                engine_class(kind.name)
+            wired.ports().agent_loop()
+        finally:
+            # If something is missing, each run says so for itself.
+            self._thread.loop.call_soon_threadsafe(self._is_warm.set)
 
     # On the loop -------------------------------------------------------------------------------
 
@@ -97,27 +109,35 @@ class RunExecutor:
 
     def _launch(self, run_id: UUID) -> None:
         task = asyncio.get_running_loop().create_task(self._carry(run_id), name=f"run-{run_id}")
-        self._tasks[run_id] = task
+        self._tasks.add(task)
         task.add_done_callback(partial(self._done, run_id))
 
     def _done(self, run_id: UUID, task: asyncio.Task[None]) -> None:
-        if self._tasks.get(run_id) is task:
-            del self._tasks[run_id]
+        self._tasks.discard(task)
         self._free.release()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("run %s: lost by its worker", run_id, exc_info=error)
 
     async def _carry(self, run_id: UUID) -> None:
+        await self._is_warm.wait()
         claim = await in_database(leases.lease_claim, run_id=run_id, worker_id=self.worker_id)
         if claim is None:
             logger.debug("run %s is not to be had", run_id)
             return
+        bind_only(
+            request_id=claim.request_id,
+            run_id=run_id,
+            session_id=claim.session_id,
+            user_id=claim.owner_id,
+        )
         held = self._held[run_id] = HeldRun(claim, self._log, self.worker_id)
         try:
             await run_drive(held)
         finally:
-            self._held.pop(run_id, None)
-            self._unread_since.pop(run_id, None)
+            # After a lost lease this worker may hold the run anew by now.
+            if self._held.get(run_id) is held:
+                del self._held[run_id]
+                self._unread_since.pop(run_id, None)
 
     def _fenced(self, run_id: UUID) -> None:
         logger.warning("run %s: another worker holds it now", run_id)
@@ -215,7 +235,7 @@ class RunExecutor:
     # The end -------------------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        running = list(self._tasks.values())
+        running = list(self._tasks)
         if running:
             drain_s = settings.TASKMAPR["drain_s"]
             logger.info("stopping: %d runs get %g s", len(running), drain_s)
@@ -223,7 +243,7 @@ class RunExecutor:
         for held in list(self._held.values()):
             held.hand_back()
         if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=10)
+            await asyncio.wait(list(self._tasks), timeout=10)
         await self._signals.worker_gone(self.worker_id)
         chores = list(self._chores)
         for chore in chores:
@@ -237,12 +257,6 @@ async def _store(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
         return await in_database(batches_write, batches)
     except Error as error:
         raise DatabaseUnavailable from error
-
-
-def _preload() -> None:
-    for kind in run_kinds():
-        engine_class(kind.name)
-    wired.ports().agent_loop()
 
 
 _executor: RunExecutor | None = None

@@ -242,7 +242,8 @@ class LogWriter:
     def forget(self, writer: RunWriter) -> None:
         if self._open.get(writer.run_id) is writer:
             del self._open[writer.run_id]
-        self._dirty.pop(writer.run_id, None)
+        if self._dirty.get(writer.run_id) is writer:
+            del self._dirty[writer.run_id]
 
     def wake(self, writer: RunWriter) -> None:
         self._dirty[writer.run_id] = writer

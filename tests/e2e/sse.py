@@ -94,7 +94,7 @@ class Stream:
         """The next frame; None after `complete`. Raises StreamCut."""
         frame_id, data = None, None
         while line := self._line():
-            name, _, value = line.partition(": ")
+            name, _, value = line.rstrip("\n").partition(": ")
             if name == "id":
                 frame_id = value
             elif name == "data":
