@@ -92,7 +92,6 @@ def logging_config(*, json: bool, level: str = "INFO") -> dict[str, Any]:
             "celery": {"level": "INFO"},
             # Two lines per job would double what a run costs; the run's own log says more.
             "celery.worker.strategy": {"level": "WARNING"},
-            "celery.beat": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
         },
