@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from orchestration.adapters.celery_queue import CeleryQueue
 from orchestration.adapters.model_routes import RoutedModel
@@ -31,7 +34,10 @@ _TIMEOUT_S = 2.0
 def build() -> Ports:
     """The bundle for this process. Opens no connection."""
     blocking = Redis.from_url(
-        settings.REDIS_URL, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+        settings.REDIS_URL,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1),
     )
     return Ports(
         queue=CeleryQueue(app),
@@ -56,6 +62,8 @@ def _async_client(*, waits: bool = False) -> AsyncRedis:
         settings.REDIS_URL,
         socket_timeout=None if waits else _TIMEOUT_S,
         socket_connect_timeout=_TIMEOUT_S,
+        # Once, for a connection that died while idle; a server that is down is said so at once.
+        retry=AsyncRetry(NoBackoff(), 1),
         # RESP 2: replies keep one shape, and its parser costs less per message.
         protocol=2,
     )

@@ -21,15 +21,16 @@ logger = logging.getLogger(__name__)
 OPEN_TTL_S: Final = 24 * 3600
 ENDED_TTL_S: Final = 3600
 
-# One script per parcel: fence, append and announce are one step, and cost one command.
+# One script per parcel: fence, append and announce are one step, and cost one command. XADD refuses
+# an id that is there already: past the fence that can only be our own parcel, sent a second time
+# because its answer was lost, so it counts as stored and is announced once more.
 _APPEND: Final = """
 local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
 local token = tonumber(ARGV[1])
 if fence > token then return 0 end
 local ttl = ARGV[4]
 if token > fence then redis.call('SET', KEYS[1], ARGV[1], 'EX', ttl) end
-local added = redis.pcall('XADD', KEYS[2], ARGV[2] .. '-0', 'e', ARGV[3])
-if type(added) == 'table' and added.err then return 0 end
+redis.pcall('XADD', KEYS[2], ARGV[2] .. '-0', 'e', ARGV[3])
 if ARGV[5] == '1' then
   redis.call('EXPIRE', KEYS[1], ttl)
   redis.call('EXPIRE', KEYS[2], ttl)

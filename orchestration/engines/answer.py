@@ -61,7 +61,8 @@ class AnswerSink:
             self._act(actions, "block")
         self._close_reasoning()
         for warning in warnings:
-            logger.warning("[TaskMapr] Action block refused: %s", warning)
+            told = "sealed" if self._held.claim.sealer else warning
+            logger.warning("[TaskMapr] Action block refused: %s", told)
 
     def emitter(self, call_id: str) -> Callable[[list[dict[str, Any]]], None]:
         """The `emit_actions` of one tool call."""

@@ -54,7 +54,9 @@ def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
     row = profile_get(claim.profile_id)
     endpoint = endpoint_for(row, request.config.model)
     earlier = (
-        session_messages_before(session_id=claim.session_id, run_id=claim.run_id)
+        session_messages_before(
+            session_id=claim.session_id, run_id=claim.run_id, sealer=claim.sealer
+        )
         if claim.session_id is not None
         else []
     )

@@ -67,7 +67,9 @@ class ToolCaller:
                 call_id=call.call_id, tool=name, step=writer.state.steps, args=shown
             )
             writer.append(started)
-            logger.info("[TaskMapr] Tool call: %s(%s)", name, orjson.dumps(shown).decode()[:200])
+            # What is sealed in the log must not stand in the clear in another one.
+            told = "sealed" if self._held.claim.sealer else orjson.dumps(shown).decode()[:200]
+            logger.info("[TaskMapr] Tool call: %s(%s)", name, told)
         begun = time.monotonic()
         outcome = await self._outcome(call, spec, args)
         writer.append(

@@ -209,7 +209,10 @@ class RunExecutor:
         for command in await in_database(leases.commands_take, run_ids):
             held = self._held.get(command.run_id)
             if held is not None:
-                held.command(CommandKind(command.kind), command.by, command.data)
+                data = command.data
+                if held.claim.sealer is not None and "sealed" in data:
+                    data = held.claim.sealer.open(data["sealed"])
+                held.command(CommandKind(command.kind), command.by, data)
 
     async def _cancel_unread(self) -> None:
         watched = {

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from orchestration.models import Message, Run, Session
+from orchestration.models import Message, Session
+from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput, NotFound
 from taskmapr.core.ports import Sealer
 
@@ -46,7 +47,7 @@ def session_messages_before(
 
 
 def session_history(
-    *, session: Session, limit: int, before: str | None, sealer: Sealer | None = None
+    *, session: Session, limit: int, before: str | None
 ) -> tuple[list[SessionMessage], str | None]:
     """One page of a conversation, oldest first, and the id from which the page before it ends.
 
@@ -57,11 +58,9 @@ def session_history(
         rows = rows.filter(_older_than(session, before))
     page = list(rows[: limit + 1])
     following = str(page[limit - 1].id) if len(page) > limit else None
+    is_sealed = any(row.is_sealed for row in page)
+    sealer = wired.ports().sealers.for_user(UUID(session.user_id)) if is_sealed else None
     return [_opened(row, sealer) for row in reversed(page[:limit])], following
-
-
-def session_is_sealed(session: Session) -> bool:
-    return Run.objects.filter(session=session, is_sealed=True).exists()
 
 
 def _messages(session_id: str) -> QuerySet[Message]:

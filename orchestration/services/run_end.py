@@ -35,12 +35,17 @@ def run_cancel(*, run_id: UUID, by: str, reason: str = "cancelled_by_user") -> N
 
 
 def command_send(*, run_id: UUID, kind: CommandKind, by: str, data: dict[str, object]) -> None:
-    """Leave a command for the writer of a held run, and ring its bell."""
-    command = Command.objects.create(run_id=run_id, kind=kind, by=by, data=data)
-    owner = Run.objects.values_list("lease_owner", flat=True).get(pk=run_id)
-    logger.info("run %s: %s for %s", run_id, command.kind, owner or "nobody")
-    if owner:
-        transaction.on_commit(lambda: wired.ports().signals.ring(owner, run_id))
+    """Leave a command for the writer of a held run, and ring its bell.
+
+    `data` is sealed where the run is; the worker opens it.
+    """
+    run = Run.objects.only("lease_owner", "is_sealed", "owner_id").get(pk=run_id)
+    if run.is_sealed:
+        data = {"sealed": wired.ports().sealers.for_user(run.owner_id).seal(data)}
+    Command.objects.create(run_id=run_id, kind=kind, by=by, data=data)
+    logger.info("run %s: %s for %s", run_id, kind.value, run.lease_owner or "nobody")
+    if run.lease_owner:
+        transaction.on_commit(lambda: wired.ports().signals.ring(run.lease_owner, run_id))
 
 
 def _end_unheld(run_id: UUID, verdict: Verdict) -> None:

@@ -110,7 +110,8 @@ def _create(new: NewRun, kind: RunKind) -> StartedRun:
     resumed, waiting = False, False
     with connection.cursor() as cursor:
         if new.session_id is not None:
-            cursor.execute(_SESSION, [new.session_id, str(new.owner_id), new.prompt[:80]])
+            title = "" if kind.sealed else new.prompt[:80]
+            cursor.execute(_SESSION, [new.session_id, str(new.owner_id), title])
             owner, resumed = cursor.fetchone()
             if owner != str(new.owner_id):
                 raise SessionForbidden
