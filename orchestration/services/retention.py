@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from orchestration.models import Run, Session
+from orchestration.models import Artifact, Run, Session
 from taskmapr.core.run_kinds import run_kinds
 from taskmapr.core.run_state import FINAL_STATUSES
 
@@ -61,8 +61,25 @@ def run_contents_erase(run_ids: list[UUID]) -> None:
 
 
 @transaction.atomic
+def user_runs_erase(*, user_id: UUID) -> dict[str, int]:
+    """Remove every session, run, event and file of a user: this app's part of an erasure."""
+    run_ids = list(Run.objects.filter(owner_id=user_id).values_list("pk", flat=True))
+    _runs_erase(run_ids)
+    sessions = Session.objects.filter(user_id=str(user_id))
+    counts = {"runs": len(run_ids), "sessions": sessions.count()}
+    sessions.delete()
+    return counts
+
+
+@transaction.atomic
 def session_erase(*, session_id: str) -> None:
     """Remove a session with its messages, runs, events and files. Open runs go with it."""
-    run_ids = list(Run.objects.filter(session_id=session_id).values_list("pk", flat=True))
-    run_contents_erase(run_ids)
+    _runs_erase(list(Run.objects.filter(session_id=session_id).values_list("pk", flat=True)))
     Session.objects.filter(pk=session_id).delete()
+
+
+def _runs_erase(run_ids: list[UUID]) -> None:
+    run_contents_erase(run_ids)
+    for artifact in Artifact.objects.filter(run_id__in=run_ids):
+        artifact.file.delete(save=False)
+    Run.objects.filter(pk__in=run_ids).delete()

@@ -7,6 +7,8 @@ import pytest
 from orchestration.models import Message, Run, RunEvent, Session
 from orchestration.services.retention import retention_apply, session_erase
 from orchestration.services.run_end import run_cancel
+from taskmapr.users.models import User
+from taskmapr.users.services.erasure import users_erase
 from tests.orchestration.conftest import StartRun
 
 
@@ -34,6 +36,18 @@ def test_idle_sessions_stay_unless_a_limit_is_set(start: StartRun, settings: obj
     settings.TASKMAPR = {**settings.TASKMAPR, "session_ttl_days": 30}  # type: ignore[attr-defined]
     assert retention_apply()["sessions"] == 1
     assert not Session.objects.exists()
+
+
+def test_erasing_an_account_takes_its_runs_along(start: StartRun, ada: User, cyd: User) -> None:
+    start()
+    kept = start(session_id="s-2", owner_id=cyd.pk)
+    User.objects.filter(pk=ada.pk).update(erasure_requested_at=datetime.now(UTC))
+
+    gone = users_erase()
+
+    assert (gone["runs"], gone["sessions"], gone["users"]) == (1, 1, 1)
+    assert set(RunEvent.objects.values_list("run_id", flat=True)) == {kept.pk}
+    assert list(User.objects.all()) == [cyd]
 
 
 @pytest.mark.req("OV-02")
