@@ -188,8 +188,10 @@ class Supervisor:
         self._terminal.line_of("up", f"{why}; starting it again in {delay_s:g} s")
 
     def _start(self, kept: _Kept) -> None:
+        # Before the attempt: a failed one is a short life, so the next waits longer.
+        kept.started_at = time.monotonic()
         kept.child.start()
-        kept.due_at, kept.started_at = None, time.monotonic()
+        kept.due_at = None
         process = kept.child.process
         if process is not None and process.stdout is not None:
             os.set_blocking(process.stdout.fileno(), False)
@@ -213,8 +215,12 @@ class Supervisor:
         for line in lines:
             self._terminal.line_of(kept.child.name, line.decode(errors="replace").rstrip("\r"))
 
-    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+    def end(self) -> None:
+        """`run` returns soon. A second time: `stop` waits no longer."""
         self._stopping += 1
+
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        self.end()
 
 
 def _runs(child: Child) -> bool:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from taskmapr.stack import supervisor
+from taskmapr.stack.children import spawn
+from taskmapr.stack.errors import StackFailed
+from taskmapr.stack.terminal import Terminal
 from tests.stack.up_process import Process, is_alive, wait_until_gone
 
 pytestmark = pytest.mark.req("OV-10")
@@ -95,3 +103,42 @@ def test_children_die_with_a_killed_supervisor(start: Start) -> None:
     child = pid_told(toy, "child")
     toy.signal(signal.SIGKILL)
     assert wait_until_gone({child}, 5) == set()
+
+
+class Vanishing:
+    """Lives for a moment, and cannot be started again: its program has been removed."""
+
+    name = "vanishing"
+    patience_s = 1.0
+
+    def __init__(self, starts: int) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.left = starts
+
+    def start(self) -> None:
+        self.left -= 1
+        if self.process is not None:
+            raise StackFailed("gone")
+        self.process = spawn(
+            [sys.executable, "-c", "import time; time.sleep(0.5)"], stdout=subprocess.DEVNULL
+        )
+
+    def ask_to_stop(self) -> None: ...
+
+
+def test_starts_that_fail_after_a_long_life_wait_longer_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "_HEALTHY_AFTER_S", 0.2)
+    said, child = io.StringIO(), Vanishing(starts=4)
+    kept = supervisor.Supervisor([[child]], terminal=Terminal(said))
+    kept.wave_start(0)
+    threading.Thread(target=lambda: (_until(lambda: child.left <= 0), kept.end())).start()
+    kept.run()
+    waits = [line.split()[-2] for line in said.getvalue().splitlines()]
+    assert waits[:4] == ["0.5", "1", "2", "4"]
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.02)
