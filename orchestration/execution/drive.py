@@ -118,7 +118,7 @@ class HeldRun:
     async def _verdict(self) -> Verdict | None:
         """How the work ended; None: it did not, the run is paused or left to another worker."""
         loop = asyncio.get_running_loop()
-        self._work = loop.create_task(self._engine().run())
+        self._work = loop.create_task(self._run_engine())
         left_s = (self.claim.deadline_at - datetime.now(UTC)).total_seconds()
         alarm = loop.call_later(max(0.0, left_s), self.time_out)
         try:
@@ -140,8 +140,9 @@ class HeldRun:
             alarm.cancel()
         return Verdict()
 
-    def _engine(self) -> Engine:
-        return engine_class(self.claim.kind)(self)
+    async def _run_engine(self) -> None:
+        # Made in here, so that an engine that cannot even begin ends its run like any failure.
+        await engine_class(self.claim.kind)(self).run()
 
     async def _interrupted(self) -> Verdict | None:
         if self._interruption is not None:

@@ -59,6 +59,21 @@ def test_a_lost_run_without_text_goes_to_another_worker(
     assert (claim.attempt, claim.lease_token) == (2, 3)
 
 
+def test_a_run_whose_worker_died_before_its_first_word_is_queued_again(
+    start: StartRun, hold: Hold, queue: RecordingQueue
+) -> None:
+    run = start()
+    hold(run.pk)
+    _lapse(run)
+
+    assert runs_recover()["resumed"] == 1
+
+    assert kinds(run) == ["run.created"]
+    assert_replay_equals_row(run)
+    assert queue.run_ids == [run.pk, run.pk]
+    assert lease_claim(run_id=run.pk, worker_id="w2") is not None
+
+
 @pytest.mark.req("OV-65")
 def test_a_lost_run_that_had_spoken_ends_as_worker_lost(start: StartRun, hold: Hold) -> None:
     run = start()
