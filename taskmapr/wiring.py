@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from orchestration.adapters.celery_queue import CeleryQueue
 from orchestration.adapters.model_routes import RoutedModel
+from orchestration.adapters.ollama import ollama_models
 from orchestration.adapters.prices import TablePriceBook
 from orchestration.adapters.redis_log import RedisLog, RedisLogSync, channel_name
 from orchestration.adapters.redis_signals import AsyncRedisSignals, RedisSignals
@@ -54,6 +55,11 @@ def build() -> Ports:
         ),
         new_announcements=lambda: Announcements(_async_client(waits=True), channel_name),
     )
+
+
+def local_models() -> list[str]:
+    """Models that a local Ollama offers; asks for at most half a second."""
+    return ollama_models()
 
 
 def _async_client(*, waits: bool = False) -> AsyncRedis:

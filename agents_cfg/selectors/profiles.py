@@ -118,7 +118,7 @@ def _plain(row: ModelProfile, fallbacks: list[ModelEndpoint] | None = None) -> M
     return ModelEndpoint(
         model=row.model,
         base_url=row.base_url,
-        api_key=getattr(row, "api_key", "") or _shared_key(row.model, row.base_url),
+        api_key=row.api_key or _shared_key(row.model, row.base_url),
         adapter=row.adapter,
         max_output_tokens=row.max_output_tokens,
         context_tokens=row.context_tokens,
@@ -132,8 +132,12 @@ def _plain(row: ModelProfile, fallbacks: list[ModelEndpoint] | None = None) -> M
 
 def _shared_key(model: str, base_url: str) -> str:
     """The environment's OpenAI key, for OpenAI's own models only: no other provider may see it."""
-    is_openai = not base_url and ("/" not in model or model.startswith("openai/"))
-    return str(settings.TASKMAPR["openai_api_key"]) if is_openai else ""
+    is_wanted = not base_url and _is_openai(model)
+    return str(settings.TASKMAPR["openai_api_key"]) if is_wanted else ""
+
+
+def _is_openai(model: str) -> bool:
+    return "/" not in model or model.startswith("openai/")
 
 
 def _price(value: object) -> float | None:
@@ -142,7 +146,8 @@ def _price(value: object) -> float | None:
 
 def _of_environment(model: str) -> ModelEndpoint:
     own = settings.TASKMAPR
-    if own["openai_api_key"] or own["openai_base_url"]:
+    # Models of other providers bring their key in the provider's own way, or need none (Ollama).
+    if own["openai_api_key"] or own["openai_base_url"] or not _is_openai(model):
         base_url = own["openai_base_url"]
         # The key belongs to the address that the environment names beside it.
         key = own["openai_api_key"] if base_url else _shared_key(model, base_url)
@@ -156,3 +161,8 @@ def _of_environment(model: str) -> ModelEndpoint:
         output_price_usd=0.0,
         extra={"delay_ms": own["offline_model_delay_ms"]},
     )
+
+
+def model_is_stand_in() -> bool:
+    """True when runs of the default profile are answered by the built-in stand-in."""
+    return endpoint_for(profile_choose(name=None, origin=None)).adapter == "offline"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from agents_cfg.selectors.profiles import model_is_stand_in
 from taskmapr.stack.conditions import require_data_dir, require_named_user, require_port
 from taskmapr.stack.preparation import FirstAdmin, database_prepare, redis_require
 from taskmapr.stack.programs import beat_program, web_ports, web_programs, worker_programs
@@ -19,6 +20,7 @@ from taskmapr.stack.record import ProcessMark, StackRecord, lock_take
 from taskmapr.stack.servers import server_children
 from taskmapr.stack.supervisor import Child, Supervisor
 from taskmapr.stack.terminal import Terminal
+from taskmapr.wiring import local_models
 
 _ANSWER_TIMEOUT_S = 60.0
 
@@ -93,6 +95,8 @@ class _Launch:
         if admin is not None:
             self._terminal.line_of("up", f"Sign in: {admin.email} with password {admin.password}")
             self._terminal.line_of("up", "         (shown this once; change it in the admin)")
+        for line in model_hints():
+            self._terminal.line_of("up", line)
         self._terminal.line_of("up", "Try it:  make demo    Stop: Ctrl-C")
 
     def _record_write(self) -> None:
@@ -102,6 +106,16 @@ class _Launch:
             if child.process is not None
         }
         self._record.write(settings.DATA_DIR)
+
+
+def model_hints() -> list[str]:
+    """How to get answers of a real model, if none is configured; names what runs here already."""
+    if not model_is_stand_in():
+        return []
+    hints = ["Model:   the built-in stand-in; set OPENAI_API_KEY in .env for a real one"]
+    if models := local_models():
+        hints.append(f"         or TASKMAPR_DEFAULT_MODEL=ollama/{models[0]} for Ollama, seen here")
+    return hints
 
 
 def _programs(crew: Crew) -> list[Child]:
