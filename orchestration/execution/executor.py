@@ -18,7 +18,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import Error
+from django.db import InterfaceError, OperationalError
 
 from orchestration.execution.drive import HeldRun, engine_class, run_drive
 from orchestration.execution.loop import LoopThread
@@ -258,7 +258,7 @@ class RunExecutor:
 async def _store(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
     try:
         return await in_database(batches_write, batches)
-    except Error as error:
+    except (OperationalError, InterfaceError) as error:
         raise DatabaseUnavailable from error
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from orchestration.log.store import Ending
 from orchestration.log.transcript import Transcript
+from orchestration.page.text import storable
 from taskmapr.core.errors import TaskMaprError, TimedOut
 from taskmapr.core.events import (
     ErrorRaised,
@@ -19,6 +21,8 @@ from taskmapr.core.events import (
 from taskmapr.core.ports import Sealer
 from taskmapr.core.run_state import RunState
 
+#: Longest message of an error in characters.
+ERROR_LENGTH: Final = 2000
 CALL_CUT = "The run ended before this call did."
 
 
@@ -116,7 +120,7 @@ def ending_of(
         cost_usd_micros=totals.cost_usd_micros,
         first_output_ms=totals.first_output_ms,
         error_code=error.code if error else "",
-        error_message=error.detail if error else "",
+        error_message=storable(error.detail, ERROR_LENGTH) if error else "",
         reason=verdict.cancel_reason,
         instructions="" if sealer is not None else instructions,
         answer=answer,

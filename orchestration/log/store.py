@@ -63,6 +63,8 @@ class RunBatch:
     lease_token: int
     events: list[StoredEvent] = field(default_factory=list)
     ending: Ending | None = None
+    #: True: an earlier attempt may have stored a beginning of `events` without our hearing of it.
+    may_be_stored: bool = False
 
 
 @transaction.atomic
@@ -74,7 +76,7 @@ def batches_write(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
     """
     held = _held(batches)
     accepted = [batch for batch in batches if batch.run_id in held]
-    events_copy(event for batch in accepted for event in batch.events)
+    events_copy(event for batch in accepted for event in _missing(batch))
     ended = [batch for batch in accepted if batch.ending is not None]
     successors = _end(ended) if ended else []
     return {batch.run_id for batch in batches} - held, successors
@@ -92,6 +94,18 @@ def _held(batches: Sequence[RunBatch]) -> set[UUID]:
             [[b.run_id for b in batches], [b.lease_token for b in batches]],
         )
         return {row[0] for row in cursor.fetchall()}
+
+
+def _missing(batch: RunBatch) -> Sequence[StoredEvent]:
+    """Those that the log does not have: a commit may succeed whose answer is lost."""
+    if not batch.may_be_stored:
+        return batch.events
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(max(seq), 0) FROM agent_run_events WHERE run_id = %s", [batch.run_id]
+        )
+        (last,) = cursor.fetchone()
+    return [event for event in batch.events if event.seq > last]
 
 
 def events_copy(events: Iterable[StoredEvent]) -> None:

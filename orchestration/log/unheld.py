@@ -24,7 +24,7 @@ from orchestration.log.store import (
     events_copy,
 )
 from orchestration.log.transcript import Transcript
-from orchestration.log.wire import StoredEvent, encode, pack, unpack
+from orchestration.log.wire import StoredEvent, encode, fit_to_store, pack, unpack
 from orchestration.models import Run
 from taskmapr.core import wired
 from taskmapr.core.errors import AlreadyFinished, Conflict, QueueUnavailable, RunNotFound
@@ -57,7 +57,7 @@ class UnheldRun:
             self.run.pk,
             self.state.seq + 1,
             kind_of(payload).name,
-            data_of(payload),
+            fit_to_store(data_of(payload)),
             datetime.now(UTC),
         )
         self.state = advance(self.state, event)

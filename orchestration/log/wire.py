@@ -10,8 +10,12 @@ from uuid import UUID
 
 import orjson
 
+from orchestration.page.text import storable_json
 from taskmapr.core.events import CATALOGUE, Event
 from taskmapr.core.ports import Sealer
+
+#: Characters of one string in a payload that had to be made fit.
+_STRING_LIMIT: Final = 1_000_000
 
 #: The member that stands for all content members of a sealed payload.
 SEALED: Final = "sealed"
@@ -46,6 +50,21 @@ def open_data(data: Mapping[str, Any], sealer: Sealer | None) -> Mapping[str, An
         return data
     open_part = {name: value for name, value in data.items() if name != SEALED}
     return open_part if sealer is None else {**open_part, **sealer.open(token)}
+
+
+def fit_to_store(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The payload as JSON that both stores take.
+
+    Models and tools may say what PostgreSQL refuses (NUL, halves of surrogate pairs) or what is no
+    JSON at all; one such event must not hold up the log of every run beside it.
+    """
+    try:
+        if b"\\u0000" not in orjson.dumps(data):
+            return data
+    except TypeError:
+        pass
+    fitted: Mapping[str, Any] = storable_json(data, string_limit=_STRING_LIMIT)
+    return fitted
 
 
 def encode(event: Event, sealer: Sealer | None = None) -> StoredEvent:

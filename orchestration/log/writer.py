@@ -19,7 +19,8 @@ from uuid import UUID
 
 from orchestration.log.store import Ending, RunBatch
 from orchestration.log.transcript import Transcript
-from orchestration.log.wire import StoredEvent, encode, pack
+from orchestration.log.wire import StoredEvent, encode, fit_to_store, pack
+from orchestration.page.text import storable
 from taskmapr.core.errors import DatabaseUnavailable, LeaseLost, QueueUnavailable
 from taskmapr.core.events import Event, data_of, kind_of
 from taskmapr.core.ports import LogTransport, Parcel, Sealer
@@ -62,14 +63,18 @@ class RunWriter:
         self._ending: Ending | None = None
         self._stored_seq = state.seq
         self._barriers: list[tuple[int, asyncio.Future[None]]] = []
+        self._may_be_stored = False
 
     def append(self, payload: object) -> Event:
         """Add one event. Raises IllegalMove when the state forbids it, LeaseLost when fenced
         off."""
-        return self._add(kind_of(payload).name, data_of(payload))
+        return self._add(kind_of(payload).name, fit_to_store(data_of(payload)))
 
     def append_delta(self, kind: str, text: str) -> None:
         """Add a piece of text; joined with the piece before it while that one still waits."""
+        text = storable(text, len(text))
+        if not text:
+            return
         last = self._fresh[-1] if self._fresh else None
         if last is not None and last.kind == kind:
             now = datetime.now(UTC)
@@ -147,14 +152,20 @@ class RunWriter:
         events, self._unstored = self._unstored, []
         ending = self._ending if events[-1].kind == "run.finished" else None
         return RunBatch(
-            run_id=self.run_id, lease_token=self.lease_token, events=events, ending=ending
+            run_id=self.run_id,
+            lease_token=self.lease_token,
+            events=events,
+            ending=ending,
+            may_be_stored=self._may_be_stored,
         )
 
     def put_back(self, batch: RunBatch) -> None:
-        """Postgres was away: try these first next time."""
+        """Postgres was away: try these first next time. It may have taken them all the same."""
+        self._may_be_stored = True
         self._unstored = batch.events + self._unstored
 
     def stored(self, batch: RunBatch) -> None:
+        self._may_be_stored = False
         self._stored_seq = batch.events[-1].seq
         due = [b for b in self._barriers if b[0] <= self._stored_seq]
         self._barriers = [b for b in self._barriers if b[0] > self._stored_seq]
@@ -304,6 +315,9 @@ class LogWriter:
             await asyncio.sleep(RETRY_S)
             self._store_now.set()
             return
+        except Exception:
+            await self._store_apart(taken)
+            return
         for writer, batch in taken:
             if batch.run_id in fenced:
                 self._fence_off(batch.run_id, batch.lease_token)
@@ -311,6 +325,16 @@ class LogWriter:
                 writer.stored(batch)
         if successors:
             self._on_successors(successors)
+
+    async def _store_apart(self, taken: list[tuple[RunWriter, RunBatch]]) -> None:
+        """Something in these batches cannot be stored: the other runs must not suffer for it."""
+        if len(taken) > 1:
+            for one in taken:
+                await self._store([one])
+            return
+        ((_, batch),) = taken
+        logger.exception("run %s: its log cannot be stored, the run is given up", batch.run_id)
+        self._fence_off(batch.run_id, batch.lease_token)
 
     def _fence_off(self, run_id: UUID, lease_token: int) -> None:
         writer = self._open.get(run_id)
