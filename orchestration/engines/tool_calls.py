@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from orchestration.models.approval import ApprovalAsks
 from orchestration.page.sensitive import redact_members
 from orchestration.services import effects, pausing
 from taskmapr.core.errors import InvalidInput, LeaseLost, TaskMaprError
-from taskmapr.core.events import ApprovalRequested, ToolCompleted, ToolStarted
+from taskmapr.core.events import ApprovalRequested, Event, ToolCompleted, ToolStarted
 from taskmapr.core.ports import StopRun, ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolSpec
 from taskmapr.foundation.aio import in_database
@@ -49,12 +49,7 @@ class ToolCaller:
     def __init__(self, held: HeldRun, context_for: ContextFor) -> None:
         self._held = held
         self._context_for = context_for
-        # What people decided in earlier attempts, by what was asked and about which call.
-        asked = {e.data["approval_id"]: e.data for e in _of(held, "approval.requested")}
-        self._decisions = {
-            (asked[e.data["approval_id"]]["asks"], e.data.get("call_id")): e.data
-            for e in _of(held, "approval.resolved")
-        }
+        self._decisions = _decisions(held.claim.events)
 
     async def __call__(self, call: ToolCallRequest, spec: ToolSpec | None) -> str:
         """The text that the model reads. Raises Paused when a person must say something first."""
@@ -225,5 +220,19 @@ def _arguments(text: str) -> Any:
         return None
 
 
-def _of(held: HeldRun, kind: str) -> list[Any]:
-    return [event for event in held.claim.events if event.kind == kind]
+def _decisions(events: Iterable[Event]) -> dict[tuple[str, str | None], Mapping[str, Any]]:
+    """What people decided so far, by what was asked and about which call.
+
+    What they said about an effect's outcome holds for the one attempt that begins with it: if that
+    attempt is lost as well, nobody knows again.
+    """
+    asked: dict[str, str] = {}
+    decided: dict[tuple[str, str | None], Mapping[str, Any]] = {}
+    for event in events:
+        if event.kind == "approval.requested":
+            asked[event.data["approval_id"]] = event.data["asks"]
+        elif event.kind == "approval.resolved":
+            decided[asked[event.data["approval_id"]], event.data.get("call_id")] = event.data
+        elif event.kind == "run.started":
+            decided = {about: said for about, said in decided.items() if about[0] != "outcome"}
+    return decided

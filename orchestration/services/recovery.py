@@ -81,7 +81,9 @@ def _verdict(held: UnheldRun) -> Verdict | None:
     kind = run_kind(held.run.kind)
     if held.run.deadline_at is not None and held.run.deadline_at < datetime.now(UTC):
         return Verdict(error=TimedOut("The run took longer than it may."))
-    if held.run.attempt >= kind.max_attempts:
+    # Going on after a pause is an attempt too, but nobody was lost.
+    resumed = sum(event.kind == "run.resumed" for event in held.events)
+    if held.run.attempt - resumed >= kind.max_attempts:
         return Verdict(error=WorkerLost())
     if kind.when_lost == "resume_unless_output" and held.state.has_output:
         return Verdict(error=WorkerLost())
