@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 
@@ -45,3 +46,13 @@ KEYS = {
     "JWT_SECRET": "w8Rk3Zp5Tn1Xv6Bq9Lm2Jc7Hd4Gf0Sy-UeAoIiNtQr",
     "OPENAI_API_KEY": "sk-e2e-0123456789abcdefghijklmnop",
 }
+
+
+def effects_file(data_dir: Path) -> Path:
+    """One line for each effect that happened."""
+    return data_dir / "effects.txt"
+
+
+def death_file(data_dir: Path, moment: str) -> Path:
+    """While it exists, the next call dies at that moment: "before" or "after" its effect."""
+    return data_dir / f"die-{moment}"

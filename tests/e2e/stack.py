@@ -94,13 +94,7 @@ class Stack:
         """Everything that does not run yet is started, side by side."""
         if self.redis_server.process is None:
             self.redis_server.start()
-        for process in self.processes:
-            if not process.is_running:
-                process.start()
-        self.wait_until_ready()
-
-    def wait_until_ready(self) -> None:
-        wait_until(lambda: self.live_workers() == len(self.workers), timeout_s=PATIENCE_S)
+        wait_until(self._workers_live, timeout_s=PATIENCE_S)
         for n in range(len(self.web)):
             wait_until(lambda n=n: self._answers(n), timeout_s=PATIENCE_S)
 
@@ -122,10 +116,14 @@ class Stack:
         process.kill()
         process.wait()
 
-    def live_workers(self) -> int:
-        with self.redis() as client, suppress(redis.RedisError):
-            return sum(1 for _ in client.scan_iter("tm:worker:*"))
-        return 0
+    def _workers_live(self) -> bool:
+        """Also starts what is missing: a process may be about to die of an earlier test."""
+        for process in self.processes:
+            if not process.is_running:
+                process.start()
+        with self.redis() as client:
+            alive = {int(name.split(b"-")[-2]) for name in client.scan_iter("tm:worker:*")}
+        return alive >= {worker.pid for worker in self.workers}
 
     def logs(self) -> str:
         """What all processes wrote so far."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
 
 from taskmapr.core.run_kinds import RunKind, run_kind_add
 from taskmapr.core.tools import ToolContext, tool
+from tests.e2e.cast import death_file, effects_file
 
 _LINE: Final = {
     "type": "object",
@@ -28,16 +28,6 @@ SEALED_KIND: Final = run_kind_add(
         content_retention_h=24,
     )
 )
-
-
-def effects_file(data_dir: Path) -> Path:
-    """One line for each effect that happened."""
-    return data_dir / "effects.txt"
-
-
-def death_file(data_dir: Path, moment: str) -> Path:
-    """While it exists, the next call dies at that moment: "before" or "after" its effect."""
-    return data_dir / f"die-{moment}"
 
 
 def _die_if_told(moment: str) -> None:
