@@ -36,8 +36,8 @@ format: install-dev ## put the code into house style
 docs: install ## write the generated pages of docs/
 	ENV=test $(RUN) manage.py docs
 
-bench: install-dev ## what streams, sockets, log and queue cost on this machine
-	$(RUN) -m benchmarks $(ARGS)
+bench: install-dev ## what streams, log and memory cost on this machine (QUICK=1, ARGS="--servers")
+	$(RUN) -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
 install:
 	@$(PYTHON) requirements/install.py base

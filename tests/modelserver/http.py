@@ -39,12 +39,16 @@ class Exchange:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+#: Bytes, or what makes them at the moment they are sent.
+Payload = bytes | Callable[[], bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """Bytes to send: the head, then frames, each after its pause in seconds."""
 
     head: bytes
-    frames: Sequence[tuple[float, bytes]] = ()
+    frames: Sequence[tuple[float, Payload]] = ()
     ending: Ending = Ending.KEEP
 
 
@@ -102,7 +106,7 @@ class Player:
                 self._timer = loop.call_at(self._due, self._play)
                 break
             self._timer = None
-            parts.append(payload)
+            parts.append(payload if isinstance(payload, bytes) else payload())
             self._next += 1
         self.transport.write(b"".join(parts))
         self.exchange.frames_sent = self._next

@@ -3,6 +3,7 @@
 An answer is written as JSON (see `Answer`) or as a model name of a small language:
 
     bench-64x20      64 tokens, one every 20 ms            text-5     5 tokens at once
+    clock-64x20      the same, each the time of its sending (monotonic, in microseconds)
     echo             "Echo: <the last user message>"       whole      one JSON body, no stream
     think            reasoning, then text                  refuse     a refusal
     status-429       that HTTP status (401, 404, 500 ...)  slow-300   300 ms before the first byte
@@ -16,6 +17,7 @@ Any other name echoes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
@@ -23,7 +25,15 @@ from typing import Any
 
 import orjson
 
-from tests.modelserver.http import LAST_CHUNK, STREAM_HEAD, Ending, Reply, chunk, json_reply
+from tests.modelserver.http import (
+    LAST_CHUNK,
+    STREAM_HEAD,
+    Ending,
+    Payload,
+    Reply,
+    chunk,
+    json_reply,
+)
 
 _WORDS = ("Here ", "is ", "what ", "I ", "found ", "on ", "this ", "page. ")
 _ODD_FRAME = b"data: {this is not JSON\n\n"
@@ -35,6 +45,8 @@ class Answer:
     """One scripted answer. Texts given as a list are sent as those pieces."""
 
     text: str | Sequence[str] = ()
+    #: This many tokens follow, each the time of its sending.
+    clocked: int = 0
     reasoning: str | Sequence[str] = ()
     refusal: str = ""
     #: Items {name, arguments (object or text), id?, index?}.
@@ -95,6 +107,11 @@ def _bench(rest: str) -> Answer:
     return Answer(text=tokens(int(count)), delay_ms=float(delay or 0))
 
 
+def _clock(rest: str) -> Answer:
+    count, _, delay = rest.partition("x")
+    return Answer(clocked=int(count), delay_ms=float(delay or 0))
+
+
 def _pause(rest: str) -> Answer:
     count, _, seconds = rest.partition("x")
     after = int(count)
@@ -103,6 +120,7 @@ def _pause(rest: str) -> Answer:
 
 _BY_KIND: dict[str, Callable[[str], Answer]] = {
     "bench": _bench,
+    "clock": _clock,
     "text": lambda n: Answer(text=tokens(int(n))),
     "status": lambda n: Answer(status=int(n), error={"message": "scripted", "code": "scripted"}),
     "slow": lambda ms: Answer(text="At last.", first_byte_ms=float(ms)),
@@ -144,8 +162,10 @@ def _whole(answer: Answer, model: str) -> dict[str, Any]:
 
 
 def _streamed(answer: Answer, model: str) -> Reply:
-    deltas = _deltas(answer, model)
-    frames = [(answer.delay_ms / 1000 if i else 0.0, delta) for i, delta in enumerate(deltas)]
+    deltas = [*_deltas(answer, model), *[_clocked_frame(model)] * answer.clocked]
+    frames: list[tuple[float, Payload]] = [
+        (answer.delay_ms / 1000 if i else 0.0, delta) for i, delta in enumerate(deltas)
+    ]
     if answer.pause_after is not None and answer.pause_after < len(frames):
         frames[answer.pause_after] = (answer.pause_s, frames[answer.pause_after][1])
     ending = Ending.KEEP
@@ -180,6 +200,16 @@ def _deltas(answer: Answer, model: str) -> Sequence[bytes]:
 @lru_cache(maxsize=256)
 def _text_frames(pieces: tuple[str, ...], model: str) -> tuple[bytes, ...]:
     return tuple(_frame({"content": text}, model) for text in pieces)
+
+
+#: Stands for a time in the frame that is made ahead; as long as one.
+_MARK = "0" * 16
+
+
+@lru_cache(maxsize=256)
+def _clocked_frame(model: str) -> Callable[[], bytes]:
+    before, _, after = _frame({"content": f"{_MARK} "}, model).partition(_MARK.encode())
+    return lambda: b"%b%016d%b" % (before, time.monotonic_ns() // 1000, after)
 
 
 def _call(index: int, call: Mapping[str, Any]) -> dict[str, Any]:
