@@ -59,7 +59,9 @@ def _compare_servers(stack: Stack, scenarios: list[Scenario], rounds: int) -> No
 
 def _rows(stack: Stack, seconds: int) -> dict[str, int]:
     command = [sys.executable, "-m", "benchmarks.rows", str(seconds)]
-    done = subprocess.run(command, cwd=ROOT, env=stack.env, capture_output=True, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=stack.env, stdout=subprocess.PIPE, check=True, timeout=120
+    )
     return _rounded(orjson.loads(done.stdout))
 
 
