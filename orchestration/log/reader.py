@@ -61,8 +61,10 @@ class Subscription:
     async def take(self, timeout_s: float) -> list[bytes]:
         """The bodies that arrived; empty after `timeout_s` or when stale."""
         if not self._wake.is_set():
+            # Not wait_for, which makes a task for each wait.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._wake.wait()
         self._wake.clear()
         bodies, self._bodies = self._bodies, []
         return bodies

@@ -224,9 +224,8 @@ class LogWriter:
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def open(
         self,
@@ -294,8 +293,10 @@ class LogWriter:
 
     async def _carry_to_store(self) -> None:
         while True:
+            # Not wait_for: in Python 3.11 it may swallow the cancellation that ends this loop.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._store_now.wait(), STORE_INTERVAL_S)
+                async with asyncio.timeout(STORE_INTERVAL_S):
+                    await self._store_now.wait()
             self._store_now.clear()
             taken = [
                 (writer, batch)
