@@ -10,14 +10,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.csrf import ensure_csrf_cookie
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from taskmapr.core.run_state import STATUSES
 from taskmapr.demo.sample import PLACES, workspace_content
+from taskmapr.users.tokens import access_token_make
 
 View = Callable[..., HttpResponse]
 
@@ -38,7 +38,6 @@ def for_developers_and_staff(view: View) -> View:
 
 @require_safe
 @for_developers_and_staff
-@ensure_csrf_cookie
 def workspace(request: HttpRequest, place: str = "dashboard") -> HttpResponse:
     """One page with several views; which one is seen follows the path, with and without script."""
     shown = next((known for known in PLACES if known["slug"] == place), None)
@@ -52,3 +51,12 @@ def workspace(request: HttpRequest, place: str = "dashboard") -> HttpResponse:
 def parts(request: HttpRequest) -> HttpResponse:
     """Every part of our pages once."""
     return render(request, "demo/parts.html", {"statuses": STATUSES, "now": datetime.now(UTC)})
+
+
+@require_POST
+@for_developers_and_staff
+def token(request: HttpRequest) -> JsonResponse:
+    """{token}: what the console's assistant sends to the API in the name of who is signed in here;
+    null for nobody. The cookie session itself opens no API path."""
+    made = access_token_make(request.user.pk).text if request.user.is_authenticated else None
+    return JsonResponse({"token": made}, headers={"Cache-Control": "no-store"})

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from taskmapr.users.models import User
+from taskmapr.users.tokens import access_token_read
 
 pytestmark = pytest.mark.django_db
 
@@ -73,3 +74,28 @@ def test_does_not_know_other_places(developer: Client) -> None:
 
 def test_writes_nothing(developer: Client) -> None:
     assert developer.post("/console/").status_code == 405
+
+
+def test_staff_get_a_token_of_their_own_for_the_assistant(admin_client: Client, admin_user) -> None:
+    answer = admin_client.post("/console/token")
+
+    assert access_token_read(answer.json()["token"]) == admin_user.pk
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_nobody_gets_a_token_for_nobody(developer: Client) -> None:
+    assert developer.post("/console/token").json() == {"token": None}
+
+
+def test_strangers_get_no_token(client: Client) -> None:
+    client.force_login(User.objects.create_user("cyd@example.test"))
+
+    assert client.post("/console/token").status_code == 403
+
+
+def test_a_token_is_not_given_to_forged_requests(admin_user: User) -> None:
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(admin_user)
+
+    assert careful.post("/console/token").status_code == 403
+    assert careful.get("/console/token").status_code == 405

@@ -1,0 +1,105 @@
+"""The console as somebody at a keyboard uses it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.e2e.stack import wait_until
+
+#: Keeps the bodies that the page sends.
+_LISTEN = """
+window.sentBodies = [];
+const send = window.fetch;
+window.fetch = (address, how) => {
+  if (String(address).endsWith("/orchestrate")) window.sentBodies.push(JSON.parse(how.body));
+  return send(address, how);
+};
+"""
+
+
+class Console:
+    def __init__(self, browser: Chrome, base: str) -> None:
+        self.browser = browser
+        self.base = base
+
+    def open(self, path: str = "/console/") -> Console:
+        """As for the first time. Forgetting happens on a page without the panel, which would save
+        its conversation once more when it is left."""
+        self.browser.get(f"{self.base}/console/parts/")
+        self.browser.execute_script("sessionStorage.clear()")
+        self.browser.get(self.base + path)
+        self.wait_for_panel()
+        self.browser.execute_script(_LISTEN)
+        return self
+
+    def wait_for_panel(self) -> None:
+        wait_until(lambda: bool(self.all(".tm-overlay textarea")))
+
+    def ask(self, text: str) -> None:
+        self.one(".tm-overlay textarea").send_keys(text, Keys.ENTER)
+
+    def ask_and_wait(self, text: str) -> None:
+        self.ask(text)
+        self.wait_for_end()
+
+    def wait_for_end(self) -> None:
+        wait_until(lambda: self.last_status != "")
+
+    def wait_for_text(self, part: str) -> None:
+        wait_until(lambda: part in self.answer)
+
+    def press(self, keys: str) -> None:
+        self.browser.switch_to.active_element.send_keys(keys)
+
+    def one(self, selector: str) -> WebElement:
+        return self.browser.find_element("css selector", selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.browser.find_elements("css selector", selector)
+
+    def script(self, expression: str) -> Any:
+        return self.browser.execute_script(f"return {expression}")
+
+    @property
+    def path(self) -> str:
+        return self.script("location.pathname")
+
+    @property
+    def answer(self) -> str:
+        """The words of the last answer, as they stand now."""
+        return self.script(
+            "document.querySelector("
+            "'.tm-overlay-message:last-child[data-role=assistant] > .tm-overlay-text')"
+            "?.textContent ?? ''"
+        )
+
+    @property
+    def last_status(self) -> str:
+        """Empty while the answer is worked on."""
+        return self.script(
+            "document.querySelector('.tm-overlay-message:last-child[data-role=assistant]')"
+            "?.dataset.status ?? ''"
+        )
+
+    @property
+    def run_id(self) -> str:
+        return self.script("JSON.parse(sessionStorage['taskmapr.overlay']).messages.at(-1).runId")
+
+    @property
+    def highlighted(self) -> list[str]:
+        return self.script("[...document.querySelectorAll('[data-tm-highlighted]')].map(e => e.id)")
+
+    @property
+    def sent_bodies(self) -> list[dict[str, Any]]:
+        # As text: the driver itself does not keep the order of members.
+        return json.loads(self.script("JSON.stringify(window.sentBodies)"))
+
+    def complaints(self) -> list[str]:
+        """What the browser has logged as errors: broken scripts, blocked or missing files."""
+        log = self.browser.get_log("browser")
+        return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
