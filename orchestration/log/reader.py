@@ -17,6 +17,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from orchestration.log.wire import unpack
 from taskmapr.core.errors import QueueUnavailable
@@ -29,6 +30,12 @@ logger = logging.getLogger(__name__)
 BACKLOG: Final = 512
 POLL_S: Final = 1.0
 CONNECT_S: Final = 2.0
+#: While Redis is away it is tried this often.
+RETRY_S: Final = 0.2
+#: After so much silence Redis is asked for a sign of life; as much again without one, it is away.
+PULSE_S: Final = 2.0
+#: A connection that listens needs a channel; nothing is ever said on this one.
+IDLE_CHANNEL: Final = b"tm:idle"
 
 #: Reads stored events with seq > after from Postgres.
 StoredEvents = Callable[[UUID, int, Sealer | None], Awaitable[list[Event]]]
@@ -71,7 +78,7 @@ class Subscription:
 
 
 class Announcements:
-    """The one pub/sub connection of this process."""
+    """The one pub/sub connection of this process, renewed for as long as anybody needs it."""
 
     def __init__(self, client: Redis, channel_name: Callable[[UUID], str]) -> None:
         self._client = client
@@ -105,7 +112,11 @@ class Announcements:
             return await self.subscribe(run_id)
         except QueueUnavailable:
             subscription = Subscription(run_id)
-            self._subscriptions[self._channel_name(run_id).encode()].add(subscription)
+            channel = self._channel_name(run_id).encode()
+            self._subscriptions[channel].add(subscription)
+            if self.is_up:
+                with suppress(RedisError, OSError):
+                    await self._pubsub.subscribe(channel)
             return subscription
 
     async def unsubscribe(self, subscription: Subscription) -> None:
@@ -117,7 +128,7 @@ class Announcements:
         if members:
             return
         del self._subscriptions[channel]
-        if self._pubsub is not None and self.is_up:
+        if self.is_up:
             with suppress(RedisError, OSError):
                 await self._pubsub.unsubscribe(channel)
 
@@ -140,10 +151,10 @@ class Announcements:
         self._confirmations[channel].append(future)
         try:
             async with asyncio.timeout(CONNECT_S):
-                if self._pubsub is None:
-                    self._pubsub = self._client.pubsub()
-                await self._pubsub.subscribe(channel)
-                if self._task is None or self._task.done():
+                if self.is_up:
+                    await self._pubsub.subscribe(channel)
+                elif self._task is None or self._task.done():
+                    # It subscribes to everything that is wanted when it connects.
                     self._task = asyncio.create_task(self._listen(), name="run-announcements")
                 await future
         finally:
@@ -154,14 +165,30 @@ class Announcements:
                 self._confirmations.pop(channel, None)
 
     async def _listen(self) -> None:
+        await self._connect()
         while True:
             try:
-                message = await self._pubsub.get_message(timeout=None)
-                self.is_up = True
-                if message is not None:
-                    self._dispatch(message)
+                await self._hear()
             except (RedisError, OSError) as error:
-                await self._reconnect(error)
+                logger.warning("live events down, reading from the database: %s", error)
+                self.is_up = False
+                self._invalidate_all()
+                await self._connect()
+                logger.info("live events are back")
+
+    async def _hear(self) -> None:
+        """Pass on what comes. Raises when the connection is lost, also without a sound."""
+        is_asked = False
+        while True:
+            message = await self._pubsub.get_message(timeout=PULSE_S)
+            if message is not None:
+                is_asked = False
+                self._dispatch(message)
+            elif is_asked:
+                raise RedisTimeout("Redis does not answer")
+            else:
+                await self._pubsub.ping()
+                is_asked = True
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         channel = message["channel"]
@@ -173,26 +200,44 @@ class Announcements:
                 if not future.done():
                     future.set_result(None)
 
-    async def _reconnect(self, error: Exception) -> None:
-        if self.is_up:
-            logger.warning("live events down, reading from the database: %s", error)
-        self.is_up = False
-        self._invalidate_all()
-        await asyncio.sleep(0.2)
-        pubsub = self._client.pubsub()
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                await pubsub.subscribe(*(self._subscriptions or {b"tm:idle": set()}))
-        except (RedisError, OSError, TimeoutError):
-            with suppress(RedisError, OSError):
-                await pubsub.aclose()
-            return
+    async def _connect(self) -> None:
+        """Returns when everything that is wanted is subscribed anew, however long that takes."""
+        while True:
+            pubsub = self._client.pubsub()
+            try:
+                await self._subscribe_all(pubsub)
+            except (RedisError, OSError) as error:
+                self._refuse_waiting(error)
+                with suppress(RedisError, OSError):
+                    await pubsub.aclose()
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    async def _subscribe_all(self, pubsub: Any) -> None:
+        wanted = set(self._subscriptions) or {IDLE_CHANNEL}
+        await pubsub.subscribe(*wanted)
+        # Only an answer proves that somebody is there.
+        if (confirmation := await pubsub.get_message(timeout=CONNECT_S)) is None:
+            raise RedisTimeout("Redis does not answer")
         old, self._pubsub = self._pubsub, pubsub
-        with suppress(RedisError, OSError):
-            await old.aclose()
+        if old is not None:
+            with suppress(RedisError, OSError):
+                await old.aclose()
+        # What changed while we waited: nobody else uses this connection before it is up.
+        if missing := set(self._subscriptions) - wanted:
+            await pubsub.subscribe(*missing)
+        if left := wanted - set(self._subscriptions) - {IDLE_CHANNEL}:
+            await pubsub.unsubscribe(*left)
         self.is_up = True
-        logger.info("live events are back")
+        self._dispatch(confirmation)
         self._invalidate_all()
+
+    def _refuse_waiting(self, error: Exception) -> None:
+        for futures in self._confirmations.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
 
     def _invalidate_all(self) -> None:
         for members in self._subscriptions.values():

@@ -1,0 +1,158 @@
+"""Redis that restarts, forgets, hangs or is gone."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from tests.e2e.sse import Stream
+from tests.e2e.stack import Shape, Stack, health, wait_until
+
+pytestmark = pytest.mark.e2e
+
+WHOLE = "".join(
+    ("Here ", "is ", "what ", "I ", "found ", "on ", "this ", "page. ")[n % 8] for n in range(100)
+)
+
+
+@pytest.fixture(scope="module")
+def shape() -> Shape:
+    """Heartbeats as in production: what a reader missed must not wait for one."""
+    return Shape(env={"TASKMAPR_HEARTBEAT_SECONDS": "15"})
+
+
+def assert_whole(stack: Stack, stream: Stream) -> None:
+    """Every event once, in order, and the same as the stored log says."""
+    stream.rest()
+    assert stream.frames[-1].data["status"] == "succeeded"
+    assert stream.text == WHOLE
+    seqs = [frame.seq for frame in stream.frames if frame.id]
+    assert seqs == sorted(set(seqs))
+    stack.wait_for_end(stream.run_id)
+    again = stack.resume(stream.run_id, None)
+    again.rest()
+    assert [f.body for f in stream.frames if f.id] == [f.body for f in again.frames if f.id]
+
+
+@pytest.mark.req("OV-04", "OV-64")
+@pytest.mark.parametrize("with_data", [True, False])
+def test_a_restart_in_mid_stream_is_not_noticed(stack: Stack, with_data: bool) -> None:
+    stream = stack.ask("count", model="bench-100x50")
+    stream.read_texts(5)
+    stack.redis_restart(with_data=with_data)
+    assert_whole(stack, stream)
+    assert stream.longest_silence_s < 3
+
+
+@pytest.mark.req("OV-64")
+@pytest.mark.parametrize("with_data", [True, False])
+def test_after_a_restart_new_prompts_are_answered(stack: Stack, with_data: bool) -> None:
+    stack.redis_restart(with_data=with_data)
+    stream = stack.ask("Hello", model="text-5")
+    assert stream.status == 200
+    stream.rest()
+    assert stream.frames[-1].data["status"] == "succeeded"
+
+
+@pytest.mark.req("OV-04", "OV-64")
+def test_without_redis_a_stream_goes_on_from_the_database(stack: Stack) -> None:
+    stream = stack.ask("count", model="bench-100x50")
+    stream.read_texts(5)
+    stack.redis_kill()
+    try:
+        assert_whole(stack, stream)
+        assert stream.longest_silence_s < 3
+    finally:
+        stack.redis_server.start()
+
+
+@pytest.mark.req("OV-04", "OV-22")
+def test_without_redis_a_cut_stream_can_be_resumed(stack: Stack) -> None:
+    first = stack.ask("count", model="bench-100x50")
+    first.read_texts(5)
+    first.cut()
+    stack.redis_kill()
+    try:
+        second = stack.resume(first.run_id, first.last_id)
+        second.rest()
+        assert first.text + second.text == WHOLE
+    finally:
+        stack.redis_server.start()
+
+
+@pytest.mark.req("OV-04")
+def test_a_reader_that_came_while_redis_was_away_follows_it_when_it_is_back(stack: Stack) -> None:
+    first = stack.ask("count", model="bench-200x50")
+    first.read_texts(2)
+    stack.redis_kill()
+    first.cut()
+    second = stack.resume(first.run_id, None)
+    second.read_texts(4)
+    stack.redis_server.start()
+    with stack.redis() as client:
+        channel = f"tm:live:{first.run_id}"
+        wait_until(lambda: client.pubsub_numsub(channel)[0][1] == 1)
+    texts = sum(frame.type == "text_delta" for frame in second.frames)
+    second.read_texts(texts + 20)
+    second.cut()
+
+
+@pytest.mark.req("OV-04", "OV-64")
+def test_a_hanging_redis_holds_nothing_up_for_long(stack: Stack) -> None:
+    stream = stack.ask("count", model="bench-100x50")
+    stream.read_texts(5)
+    process = stack.redis_server.process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    revive = threading.Timer(6, process.send_signal, [signal.SIGCONT])
+    revive.start()
+    try:
+        assert_whole(stack, stream)
+        assert stream.longest_silence_s < 5
+    finally:
+        process.send_signal(signal.SIGCONT)
+        revive.cancel()
+
+
+@pytest.mark.req("OV-64", "OV-08")
+def test_before_the_stream_it_is_a_503_and_leaves_nothing_behind(stack: Stack) -> None:
+    stack.redis_kill()
+    try:
+        before = stack.rows("SELECT count(*) FROM agent_runs WHERE status = 'queued'")
+        answer = stack.ask("Hello", model="echo")
+        problem = answer.json()
+        assert (answer.status, problem["code"]) == (503, "queue_unavailable")
+        assert answer.headers["Retry-After"] == "5"
+        assert stack.rows("SELECT count(*) FROM agent_runs WHERE status = 'queued'") == before
+
+        def is_known() -> bool:
+            status, body = health(stack)
+            return (status, body["status"], body["redis"]) == (503, "unhealthy", "not connected")
+
+        wait_until(is_known, timeout_s=6)
+    finally:
+        stack.redis_server.start()
+    wait_until(lambda: health(stack)[0] == 200)
+
+
+@pytest.mark.req("OV-23", "OV-04")
+def test_while_nobody_can_tell_who_reads_no_run_is_cancelled(stack: Stack) -> None:
+    stream = stack.ask("count", model="bench-200x50")
+    stream.read_texts(2)
+    stack.redis_kill()
+    try:
+        for _ in range(6):
+            stream.until(lambda frame: frame.type in {"text_delta", "heartbeat"})
+        wait_until(
+            lambda: (
+                len(stream.text) > 150
+                or not stream.read_texts(sum(f.type == "text_delta" for f in stream.frames) + 1)
+            )
+        )
+        assert stack.run(stream.run_id)["status"] == "running"
+    finally:
+        stack.redis_server.start()
+    stream.rest()
+    assert stream.frames[-1].data["status"] == "succeeded"
