@@ -51,9 +51,9 @@ def build() -> Ports:
         agent_loop=_agent_loop,
         new_log=lambda: RedisLog(_async_client()),
         new_signals=lambda: AsyncRedisSignals(
-            _async_client(waits=True), alive_s=settings.TASKMAPR["lease_ttl_s"]
+            _async_client(), alive_s=settings.TASKMAPR["lease_ttl_s"]
         ),
-        new_announcements=lambda: Announcements(_async_client(waits=True), channel_name),
+        new_announcements=lambda: Announcements(_async_client(), channel_name),
     )
 
 
@@ -62,14 +62,15 @@ def local_models() -> list[str]:
     return ollama_models()
 
 
-def _async_client(*, waits: bool = False) -> AsyncRedis:
-    """A client for the running loop; `waits`: it listens, so silence is no failure."""
+def _async_client() -> AsyncRedis:
+    """A client for the running loop."""
     return AsyncRedis.from_url(
         settings.REDIS_URL,
-        socket_timeout=None if waits else _TIMEOUT_S,
+        socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=_TIMEOUT_S,
-        # Once, for a connection that died while idle; a server that is down is said so at once.
-        retry=AsyncRetry(NoBackoff(), 1),
+        # Who asks knows what to do without an answer; trying again would hold it up, and a
+        # listener that was connected anew behind its back would not know what it missed.
+        retry=AsyncRetry(NoBackoff(), 0),
         # RESP 2: replies keep one shape, and its parser costs less per message.
         protocol=2,
     )

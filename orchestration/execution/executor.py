@@ -101,9 +101,15 @@ class RunExecutor:
         )
         self._log.start()
         listen = self._signals.listen(self.worker_id, self._bell_rang)
+        beats = (
+            self._renew_leases,
+            self._look_for_commands,
+            self._tell_alive,
+            self._cancel_unread,
+        )
         self._chores = [
-            loop.create_task(self._heartbeats(), name="heartbeats"),
             loop.create_task(listen, name="bell"),
+            *(loop.create_task(self._repeat(beat), name=beat.__name__) for beat in beats),
         ]
         await self._tell_alive()
 
@@ -164,20 +170,14 @@ class RunExecutor:
 
     # Every few seconds ---------------------------------------------------------------------------
 
-    async def _heartbeats(self) -> None:
-        beats: list[Callable[[], Coroutine[Any, Any, None]]] = [
-            self._tell_alive,
-            self._renew_leases,
-            self._look_for_commands,
-            self._cancel_unread,
-        ]
+    async def _repeat(self, beat: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Each on its own: a Redis that hangs must not keep leases from being renewed."""
         while True:
             await asyncio.sleep(settings.TASKMAPR["sign_every_s"])
-            for beat in beats:
-                try:
-                    await beat()
-                except Exception:
-                    logger.exception("heartbeat failed")
+            try:
+                await beat()
+            except Exception:
+                logger.exception("heartbeat failed")
 
     async def _tell_alive(self) -> None:
         await self._signals.worker_alive(

@@ -321,6 +321,8 @@ class LogReader:
         return stored + rest if _is_consecutive(rest, end) else stored
 
     async def _live(self, run_id: UUID, cursor: int, sealer: Sealer | None) -> list[Event]:
+        if not self.announcements.is_up:
+            return []
         try:
             bodies = await self._transport.read(run_id, cursor)
         except QueueUnavailable:
