@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django import forms
+from django.contrib.postgres.forms import SimpleArrayField
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agents_cfg.services.model_profiles import model_profile_check
@@ -56,6 +57,10 @@ class OverlayProfileForm(CheckedForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, SimpleArrayField):
+                field.widget.attrs["rows"] = 2
+                field.help_text = f"{field.help_text}; separate with commas".lstrip("; ")
         # A tool that is not installed at present stays chosen and can be taken away.
         known = {spec.name: f"{spec.name}: {spec.summary}" for spec in registry.all()}
         missing = {name: f"{name}: not installed" for name in self.instance.tools or []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import UUID
@@ -15,11 +16,15 @@ from orchestration.admin.timeline import Entry, Timeline
 from orchestration.carriages.sse import CONTENT_TYPE
 from orchestration.live import live
 from orchestration.models import Run
+from taskmapr.core.run_state import FINAL_STATUSES
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.badges import status_badge
 
 #: Seconds of silence after which a comment keeps the connection alive.
 IDLE_S: Final = 10.0
+#: How often and how long the end of the run is looked for in its row.
+ROW_TRIES: Final = 50
+ROW_WAIT_S: Final = 0.1
 
 #: What the events of these kinds say about the run's status.
 _STATUS_AFTER: Final = {
@@ -61,9 +66,18 @@ async def _frames(run: Run, after: int) -> AsyncIterator[bytes]:
             entries = [e for e in timeline.feed_all(batch) if e.last_seq > after]
             news = [event for event in batch if event.seq > after]
             yield _frame(entries, news) if news else b": still here\n\n"
+        await _row_closed(run.pk)
         yield b'data: {"entries": [], "is_final": true}\n\n'
     finally:
         await batches.aclose()
+
+
+async def _row_closed(run_id: UUID) -> None:
+    """The last event is announced a moment before the run's row says so; the page wants the row."""
+    for _ in range(ROW_TRIES):
+        if await in_database(_is_final, run_id):
+            return
+        await asyncio.sleep(ROW_WAIT_S)
 
 
 def _frame(entries: list[Entry], news: list[Any]) -> bytes:
@@ -88,6 +102,10 @@ def _status_after(kind: str, data: Any) -> str | None:
 def _may_watch(request: HttpRequest) -> bool:
     user = request.user
     return bool(user.is_active and user.is_staff and user.has_perm("orchestration.view_run"))
+
+
+def _is_final(run_id: UUID) -> bool:
+    return Run.objects.filter(pk=run_id, status__in=FINAL_STATUSES).exists()
 
 
 def _found(run_id: UUID) -> Run | None:

@@ -39,8 +39,7 @@ class RunAdmin(ReadOnlyAdmin):
     list_display = (
         "what",
         "state",
-        "owner_link",
-        "session_link",
+        "whose",
         "model_name",
         "took",
         "spent",
@@ -95,18 +94,18 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.display(description="Run")
     def what(self, run: Any) -> SafeString:
         words = "sealed" if run.is_sealed else run.excerpt
-        return two_lines(words or run.kind, f"{run.kind} {short_id(run.pk)}")
+        return two_lines(words or run.kind, f"{run.kind} {short_id(run.pk)}", is_wide=True)
 
     @admin.display(description="Status", ordering="status")
     def state(self, run: Run) -> SafeString:
         return status_badge(run.status)
 
     @admin.display(description="Owner")
-    def owner_link(self, run: Run) -> SafeString:
-        return link(reverse("admin:users_user_change", args=[run.owner_id]), run.owner.email)
+    def whose(self, run: Run) -> SafeString:
+        owner = link(reverse("admin:users_user_change", args=[run.owner_id]), run.owner.email)
+        return two_lines(owner, self._session(run))
 
-    @admin.display(description="Session")
-    def session_link(self, run: Run) -> SafeString | str:
+    def _session(self, run: Run) -> SafeString | str:
         if run.session_id is None:
             return NONE
         url = reverse("admin:orchestration_session_change", args=[run.session_id])
@@ -116,13 +115,16 @@ class RunAdmin(ReadOnlyAdmin):
     def model_name(self, run: Run) -> str:
         return run.model or NONE
 
-    @admin.display(description="Took, first output", ordering="duration_ms")
+    @admin.display(description="Took", ordering="duration_ms")
     def took(self, run: Run) -> SafeString:
-        return two_lines(duration_text(run.duration_ms), duration_text(run.first_output_ms))
+        first = f"{duration_text(run.first_output_ms)} to first word"
+        return two_lines(
+            duration_text(run.duration_ms), first if run.first_output_ms is not None else NONE
+        )
 
-    @admin.display(description="Tokens in / out, cost", ordering="output_tokens")
+    @admin.display(description="Spent", ordering="output_tokens")
     def spent(self, run: Run) -> SafeString:
-        tokens = f"{count_text(run.input_tokens)} / {count_text(run.output_tokens)}"
+        tokens = f"{count_text(run.input_tokens)} in, {count_text(run.output_tokens)} out"
         cost = money_text(run.cost_usd_micros, tokens=run.input_tokens + run.output_tokens)
         return two_lines(tokens, cost)
 

@@ -172,7 +172,7 @@ class SessionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Session")
     def what(self, session: Session) -> SafeString:
-        return two_lines(session.title or "Untitled", short_id(session.pk))
+        return two_lines(session.title or "Untitled", short_id(session.pk), is_wide=True)
 
     @admin.display(description="Owner")
     def owner(self, session: Any) -> SafeString | str:

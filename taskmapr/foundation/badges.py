@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from taskmapr.foundation.figures import NONE
 
@@ -34,11 +34,11 @@ def link(url: str, text: object) -> SafeString:
     return format_html('<a class="tm-link" href="{}">{}</a>', url, text)
 
 
-def two_lines(first: str, second: str) -> SafeString:
-    """What something is, cut to the cell with the whole on hover; quietly below it, which one."""
+def two_lines(first: object, second: object, *, is_wide: bool = False) -> SafeString:
+    """What something is, cut to the width of the cell; quietly below it, which one."""
     return format_html(
-        '<span class="tm-two"><span title="{}">{}</span><span>{}</span></span>',
-        first,
+        '<span class="tm-two"{}><span>{}</span><span>{}</span></span>',
+        mark_safe(" data-wide") if is_wide else "",
         first,
         second,
     )

@@ -37,8 +37,8 @@ if (list?.dataset.tail) {
     if (frame.status) document.getElementById("run-status").innerHTML = frame.status;
     if (!frame.is_final) return;
     source.close();
-    note.textContent = "The run has ended.";
     await refreshFacts();
+    note.textContent = "The run has ended.";
   };
   source.onerror = () => {
     if (source.readyState !== EventSource.CLOSED) note.textContent = "Connection lost; trying again.";

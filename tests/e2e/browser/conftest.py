@@ -57,7 +57,7 @@ def browser(chromium: Chrome) -> Chrome:
     """1280 pixels wide, with an empty log and no cookies."""
     resize(chromium, 1280)
     chromium.get("about:blank")
-    chromium.delete_all_cookies()
+    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
     chromium.get_log("browser")
     return chromium
 
