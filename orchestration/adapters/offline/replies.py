@@ -226,6 +226,11 @@ _RULES: Final[Sequence[Callable[[Question], Reply | None]]] = (
     _showing,
 )
 
+#: What people call controls that have no role of their own.
+_ROLE_OF_TAG: Final = {"a": "link", "input": "field", "textarea": "field", "select": "list"}
+#: `dashboard-heading`: what follows the name of the page.
+_HEADING_ID: Final = re.compile(r"\w+([-_](?:heading|title))")
+
 
 def _told(opening: str, spots: Sequence[Spot], page: Page) -> str:
     """The opening and one quote, or a list of them; what has no text is named by its selector."""
@@ -238,6 +243,7 @@ def _told(opening: str, spots: Sequence[Spot], page: Page) -> str:
 
 
 def _counted(number: int, role: str) -> str:
+    role = _ROLE_OF_TAG.get(role, role)
     return f"{number} {role}{'' if number == 1 else 'es' if role.endswith('x') else 's'}"
 
 
@@ -257,15 +263,15 @@ def _path_for(target: str, page: Page) -> str | None:
 def _selectors_after(path: str, target: str, page: Page) -> list[str]:
     """What to highlight on a page not seen yet: what is named, else its heading.
 
-    Its heading is guessed from this page's: `#dashboard-heading` on /dashboard means
-    `#team-heading` on /team.
+    Its heading is guessed from this page's: `#dashboard-heading` here means `#team-heading`
+    on /team.
     """
     if named := [s.selector for s in page.matching(telling_words(target)) if s.selector]:
         return named[:_MAX_SELECTORS]
-    here, there = _last_part(page.path), _last_part(path)
+    there = _last_part(path)
     for spot in page.spots:
-        if spot.is_heading and here and here in spot.id:
-            return [f"#{spot.id.replace(here, there)}"]
+        if spot.is_heading and (named_here := _HEADING_ID.fullmatch(spot.id)):
+            return [f"#{there}{named_here.group(1)}"]
     return [f"#{there or 'main'}"]
 
 
