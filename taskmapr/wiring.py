@@ -19,7 +19,6 @@ from orchestration.adapters.prices import TablePriceBook
 from orchestration.adapters.redis_log import RedisLog, RedisLogSync, channel_name
 from orchestration.adapters.redis_signals import AsyncRedisSignals, RedisSignals
 from orchestration.log.reader import Announcements
-from taskmapr.celery import app
 from taskmapr.core.policies import OpenPolicy
 from taskmapr.core.ports import AgentLoop, ModelPort
 from taskmapr.core.wired import Ports
@@ -41,7 +40,7 @@ def build() -> Ports:
         retry=Retry(NoBackoff(), 1),
     )
     return Ports(
-        queue=CeleryQueue(app),
+        queue=CeleryQueue(blocking),
         sealers=DataKeySealers(),
         policy=OpenPolicy(),
         prices=TablePriceBook(),

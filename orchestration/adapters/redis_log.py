@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.ports import Parcel
@@ -21,23 +22,31 @@ logger = logging.getLogger(__name__)
 OPEN_TTL_S: Final = 24 * 3600
 ENDED_TTL_S: Final = 3600
 
-# One script per parcel: fence, append and announce are one step, and cost one command. XADD refuses
-# an id that is there already: past the fence that can only be our own parcel, sent a second time
-# because its answer was lost, so it counts as stored and is announced once more.
+# All parcels of a flush in one command: fence, append and announce are one step for each of them,
+# and the client packs and parses once.
 _APPEND: Final = """
-local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
-local token = tonumber(ARGV[1])
-if fence > token then return 0 end
-local ttl = ARGV[4]
-if token > fence then redis.call('SET', KEYS[1], ARGV[1], 'EX', ttl) end
-redis.pcall('XADD', KEYS[2], ARGV[2] .. '-0', 'e', ARGV[3])
-if ARGV[5] == '1' then
-  redis.call('EXPIRE', KEYS[1], ttl)
-  redis.call('EXPIRE', KEYS[2], ttl)
+local outcomes = {}
+for i = 1, #ARGV / 5 do
+  local k, a = 3 * i - 3, 5 * i - 5
+  local fence = tonumber(redis.call('GET', KEYS[k + 1]) or '0')
+  local token, body, ttl = tonumber(ARGV[a + 1]), ARGV[a + 3], ARGV[a + 4]
+  outcomes[i] = 0
+  if fence <= token then
+    if token > fence then redis.call('SET', KEYS[k + 1], ARGV[a + 1], 'EX', ttl) end
+    local added = redis.pcall('XADD', KEYS[k + 2], ARGV[a + 2] .. '-0', 'e', body)
+    if type(added) ~= 'table' or not added.err then
+      if ARGV[a + 5] == '1' then
+        redis.call('EXPIRE', KEYS[k + 1], ttl)
+        redis.call('EXPIRE', KEYS[k + 2], ttl)
+      end
+      redis.call('PUBLISH', KEYS[k + 3], body)
+      outcomes[i] = 1
+    end
+  end
 end
-redis.call('PUBLISH', KEYS[3], ARGV[3])
-return 1
+return outcomes
 """
+_APPEND_SHA: Final = hashlib.sha1(_APPEND.encode(), usedforsecurity=False).hexdigest()
 
 _FENCE: Final = """
 local fence = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -58,42 +67,46 @@ def channel_name(run_id: UUID) -> str:
     return f"tm:live:{run_id}"
 
 
+def _append_words(parcels: Iterable[tuple[Parcel, bool]]) -> list[Any]:
+    """Number of keys, keys and arguments of the script; True: (also) the lifetimes are set."""
+    keys: list[Any] = []
+    arguments: list[Any] = []
+    for parcel, is_first in parcels:
+        run_id = parcel.run_id
+        keys += (fence_key(run_id), stream_key(run_id), channel_name(run_id))
+        ttl = ENDED_TTL_S if parcel.is_terminal else OPEN_TTL_S
+        lasting = 1 if is_first or parcel.is_terminal else 0
+        arguments += (parcel.lease_token, parcel.last_seq, parcel.body, ttl, lasting)
+    return [len(keys), *keys, *arguments]
+
+
 class RedisLog:
     """LogTransport over one Redis client (binary: decode_responses off)."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._append = client.register_script(_APPEND)
         self._fence = client.register_script(_FENCE)
         self._started: set[UUID] = set()
 
     async def append(self, parcels: Sequence[Parcel]) -> list[bool]:
-        pipe = self._client.pipeline(transaction=False)
-        for parcel in parcels:
-            # Lifetimes are set with the first parcel that this process writes and with the last
-            # one.
-            first = parcel.run_id not in self._started
-            await self._append(
-                keys=[
-                    fence_key(parcel.run_id),
-                    stream_key(parcel.run_id),
-                    channel_name(parcel.run_id),
-                ],
-                args=[
-                    parcel.lease_token,
-                    parcel.last_seq,
-                    parcel.body,
-                    ENDED_TTL_S if parcel.is_terminal else OPEN_TTL_S,
-                    1 if first or parcel.is_terminal else 0,
-                ],
-                client=pipe,
-            )
+        # Lifetimes are set with the first parcel that this process writes and with the last one.
+        words = _append_words((p, p.run_id not in self._started) for p in parcels)
         try:
-            outcomes = await pipe.execute(raise_on_error=False)
+            outcomes = await self._run_append(words)
+        except ResponseError as error:
+            raise QueueUnavailable(f"The live log refused a write: {error}") from error
         except (RedisError, OSError) as error:
             raise QueueUnavailable("The live log cannot be written.") from error
         self._remember(parcels)
-        return [self._outcome(outcome) for outcome in outcomes]
+        return [bool(outcome) for outcome in outcomes]
+
+    async def _run_append(self, words: list[Any]) -> list[int]:
+        # Not register_script: in a pipeline it asks for the script's existence with every flush.
+        try:
+            outcomes: list[int] = await self._client.execute_command("EVALSHA", _APPEND_SHA, *words)
+        except NoScriptError:
+            outcomes = await self._client.execute_command("EVAL", _APPEND, *words)
+        return outcomes
 
     async def fence(self, run_id: UUID, lease_token: int) -> None:
         try:
@@ -115,14 +128,6 @@ class RedisLog:
             else:
                 self._started.add(parcel.run_id)
 
-    @staticmethod
-    def _outcome(outcome: Any) -> bool:
-        if isinstance(outcome, ResponseError):
-            raise QueueUnavailable(f"The live log refused a write: {outcome}") from outcome
-        if isinstance(outcome, Exception):
-            raise QueueUnavailable("The live log cannot be written.") from outcome
-        return bool(outcome)
-
 
 class RedisLogSync:
     """LogTransportSync over one blocking Redis client."""
@@ -133,10 +138,9 @@ class RedisLogSync:
         self._fence = client.register_script(_FENCE)
 
     def announce(self, parcel: Parcel) -> None:
-        keys = [fence_key(parcel.run_id), stream_key(parcel.run_id), channel_name(parcel.run_id)]
-        ttl = ENDED_TTL_S if parcel.is_terminal else OPEN_TTL_S
+        count, *words = _append_words([(parcel, True)])
         try:
-            self._append(keys=keys, args=[parcel.lease_token, parcel.last_seq, parcel.body, ttl, 1])
+            self._append(keys=words[:count], args=words[count:])
         except (RedisError, OSError) as error:
             logger.warning("run %s: events not announced: %s", parcel.run_id, error)
 

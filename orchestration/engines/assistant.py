@@ -57,7 +57,7 @@ def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
         session_messages_before(
             session_id=claim.session_id, run_id=claim.run_id, sealer=claim.sealer
         )
-        if claim.session_id is not None
+        if claim.session_id is not None and claim.events[0].data.get("session_resumed")
         else []
     )
     return Setup(

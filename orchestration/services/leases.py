@@ -11,9 +11,10 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from orchestration.log.store import events_after
+from orchestration.log.wire import unpack
 from orchestration.models import Command
 from taskmapr.core import wired
 from taskmapr.core.events import Event
@@ -41,8 +42,9 @@ class Claim:
     sealer: Sealer | None
 
 
+# The log comes along as `log.wire.pack` writes it: one round trip for everything.
 _CLAIM: Final = """
-UPDATE agent_runs SET
+UPDATE agent_runs r SET
   lease_owner = %(worker)s, lease_token = lease_token + 1,
   lease_expires_at = now() + make_interval(secs => %(ttl)s),
   status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, now()),
@@ -50,14 +52,17 @@ UPDATE agent_runs SET
 WHERE id = %(id)s AND status IN ('queued', 'retrying') AND enqueued_at IS NOT NULL
   AND (lease_expires_at IS NULL OR lease_expires_at < now())
 RETURNING kind, owner_id, session_id, profile_id, input, model, request_id, lease_token, attempt,
-  created_at, deadline_at, is_sealed
+  created_at, deadline_at, is_sealed, last_seq,
+  (SELECT json_agg(json_build_array(e.seq, e.kind,
+       (extract(epoch FROM e.at) * 1000000)::bigint, e.data) ORDER BY e.seq)::text
+   FROM agent_run_events e WHERE e.run_id = r.id)
 """
 
 
 def lease_claim(*, run_id: UUID, worker_id: str) -> Claim | None:
     """Take a queued run. None when it is not to be had: taken, finished, or not its turn."""
     times = settings.TASKMAPR
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(
             _CLAIM,
             {
@@ -68,28 +73,39 @@ def lease_claim(*, run_id: UUID, worker_id: str) -> Claim | None:
             },
         )
         row = cursor.fetchone()
-        if row is None:
-            return None
-        (kind, owner, session, profile, stored, model, request_id, token, attempt, *rest) = row
-        created_at, deadline_at, is_sealed = rest
-        sealer = wired.ports().sealers.for_user(owner) if is_sealed else None
-        given = orjson.loads(stored) if isinstance(stored, str) else stored
-        return Claim(
-            run_id=run_id,
-            kind=kind,
-            owner_id=owner,
-            session_id=session,
-            profile_id=profile,
-            input=sealer.open(given["sealed"]) if sealer is not None else given,
-            model=model,
-            request_id=request_id,
-            lease_token=token,
-            attempt=attempt,
-            created_at=created_at,
-            deadline_at=deadline_at,
-            events=events_after(run_id, 0, limit=1_000_000, sealer=sealer),
-            sealer=sealer,
-        )
+    if row is None:
+        return None
+    (kind, owner, session, profile, stored, model, request_id, token, attempt, *rest) = row
+    created_at, deadline_at, is_sealed, last_seq, log = rest
+    sealer = wired.ports().sealers.for_user(owner) if is_sealed else None
+    given = orjson.loads(stored) if isinstance(stored, str) else stored
+    return Claim(
+        run_id=run_id,
+        kind=kind,
+        owner_id=owner,
+        session_id=session,
+        profile_id=profile,
+        input=sealer.open(given["sealed"]) if sealer is not None else given,
+        model=model,
+        request_id=request_id,
+        lease_token=token,
+        attempt=attempt,
+        created_at=created_at,
+        deadline_at=deadline_at,
+        events=_events(run_id, log, last_seq, sealer),
+        sealer=sealer,
+    )
+
+
+def _events(run_id: UUID, log: str | None, last_seq: int, sealer: Sealer | None) -> list[Event]:
+    """The log that came with the claim.
+
+    A claim that waited for the row's lock sees the new row and the old log; then it is read again.
+    """
+    events = unpack(run_id, log.encode(), sealer) if log is not None else []
+    if events and events[-1].seq == last_seq:
+        return events
+    return events_after(run_id, 0, limit=1_000_000, sealer=sealer)
 
 
 _RENEW: Final = """
