@@ -33,6 +33,7 @@ class RecordingSignals:
 
     bells: list[tuple[str, UUID]] = field(default_factory=list)
     alive: list[WorkerInfo] = field(default_factory=list)
+    depth: int = 0
 
     def ring(self, worker_id: str, run_id: UUID) -> None:
         self.bells.append((worker_id, run_id))
@@ -41,7 +42,7 @@ class RecordingSignals:
         return self.alive
 
     def queue_depths(self, queues: Any) -> dict[str, int]:
-        return dict.fromkeys(queues, 0)
+        return dict.fromkeys(queues, self.depth)
 
 
 @dataclass

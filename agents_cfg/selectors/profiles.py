@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
 from django.conf import settings
@@ -15,18 +14,11 @@ from taskmapr.core.ports import ModelEndpoint
 
 #: Seconds for which a process uses a profile before it looks again.
 FRESH_S: Final = 2.0
+MOST_KNOWN: Final = 1000
 #: Fallbacks of fallbacks are followed this far; also ends circles.
 MAX_FALLBACKS: Final = 3
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileChoice:
-    """The profile of one request, as plain data: nothing of it touches the database later."""
-
-    profile: OverlayProfile
-    endpoint: ModelEndpoint
 
 
 class _Fresh:
@@ -40,6 +32,9 @@ class _Fresh:
         known = self._known.get(key)
         if known is not None and known[0] > now:
             return cast("T", known[1])
+        if len(self._known) >= MOST_KNOWN:
+            # Keys hold what requests say of themselves: nobody may fill the memory with them.
+            self._known.clear()
         value = make()
         self._known[key] = (now + FRESH_S, value)
         return value

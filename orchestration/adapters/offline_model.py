@@ -28,6 +28,10 @@ from taskmapr.core.ports import ModelRequest, ModelResponse, ModelSink, ToolCall
 _PIECE: Final = re.compile(r"\s*\S+\s*")
 
 
+#: The first and last line of a data block (`orchestration.prompts.hygiene`).
+_DATA_MARK: Final = re.compile(r"<<(?:end of )?page-data \w+>>")
+
+
 class OfflineModel:
     """A model port. `word_delay_s` paces the words, so that a demonstration looks like a model."""
 
@@ -143,8 +147,9 @@ class _Turn:
 
 
 def _text_of(message: Mapping[str, Any]) -> str:
+    """What a message says, without the marks that keep data apart for real models."""
     content = message.get("content")
-    return content if isinstance(content, str) else ""
+    return _DATA_MARK.sub("", content).strip() if isinstance(content, str) else ""
 
 
 def _call_of(call: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

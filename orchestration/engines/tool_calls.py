@@ -180,7 +180,10 @@ class ToolCaller:
                 pausing.approval_open,
                 run_id=self._held.run_id,
                 asks=ApprovalAsks(asks),
-                question={"prompt": _PROMPTS[asks].format(tool=spec.name), "args": args},
+                question={
+                    "prompt": _PROMPTS[asks].format(tool=spec.name),
+                    "args": redact_members(args),
+                },
                 call_id=call.call_id,
                 tool=spec.name,
                 fingerprint=fingerprint,
@@ -190,7 +193,7 @@ class ToolCaller:
             ApprovalRequested(
                 approval_id=str(approval.pk),
                 asks=asks,
-                expires_at=approval.expires_at.isoformat(),
+                expires_at=approval.expires_at.isoformat().replace("+00:00", "Z"),
                 fingerprint=fingerprint,
                 call_id=call.call_id,
                 tool=spec.name,

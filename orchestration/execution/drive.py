@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
 from django.utils.module_loading import import_string
 
 from orchestration.log.endings import Totals, Verdict, ending_of, last_events
@@ -66,7 +67,6 @@ class HeldRun:
         self.is_ending = False
         self._work: asyncio.Task[None] | None = None
         self._interruption: Verdict | None = None
-        self._handed_back = False
 
     # What may interrupt it -----------------------------------------------------------------------
 
@@ -97,7 +97,6 @@ class HeldRun:
     def hand_back(self) -> None:
         """This worker stops: leave the run to the next one."""
         if not self.is_ending:
-            self._handed_back = True
             self.abandon()
 
     def _interrupt(self, verdict: Verdict) -> None:
@@ -130,6 +129,12 @@ class HeldRun:
             return None
         except LeaseLost:
             raise
+        except (OperationalError, InterfaceError) as error:
+            # The database went away under the engine: what counts is stored when it is back, and
+            # the run goes on from there, here or elsewhere.
+            logger.warning("run %s: database away: %s", self.run_id, type(error).__name__)
+            await self._hand_over()
+            return None
         except TaskMaprError as error:
             logger.warning("run %s: %s: %s", self.run_id, error.code, error.detail)
             return self._interruption or Verdict(error=error)
@@ -149,13 +154,17 @@ class HeldRun:
             return self._interruption
         if self.writer.is_fenced:
             raise LeaseLost
-        # The worker is stopping: what was said so far is stored, the next worker goes on.
+        # The worker is stopping: the next one goes on.
+        await self._hand_over()
+        return None
+
+    async def _hand_over(self) -> None:
+        """Store what was said so far, and leave the run to recovery."""
         await self.writer.barrier()
         self.writer.give_up()
         await in_database(
             leases.lease_hand_back, run_id=self.run_id, lease_token=self.claim.lease_token
         )
-        return None
 
     async def _pause(self) -> None:
         waiting_for = sorted(self.writer.state.open_approvals)

@@ -1,4 +1,4 @@
-"""Month partitions of the event log: made ahead, dropped after retention.
+"""Month partitions of the event log, made ahead.
 
 A run id begins with the millisecond of its creation (`taskmapr.core.ids.uuid7`), so the ids of a
 month are one range.

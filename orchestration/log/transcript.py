@@ -44,6 +44,10 @@ class Transcript:
             self._turn_ended(data)
         elif kind == "tool.completed":
             self._tool_ended(data)
+        elif kind == "run.retrying":
+            # The turn that was cut off is asked again; what it said is no part of the next one.
+            self._turn_starts_at = len(self._text)
+            self._reasoning = []
 
     @property
     def text(self) -> str:

@@ -48,7 +48,9 @@ UPDATE agent_runs r SET
   lease_owner = %(worker)s, lease_token = lease_token + 1,
   lease_expires_at = now() + make_interval(secs => %(ttl)s),
   status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, now()),
-  deadline_at = coalesce(deadline_at, now() + make_interval(secs => %(timeout)s))
+  deadline_at = coalesce(deadline_at, now() + make_interval(secs => coalesce(
+    (SELECT p.run_timeout_s FROM agents_cfg_overlayprofile p WHERE p.id = profile_id),
+    %(timeout)s)))
 WHERE id = %(id)s AND status IN ('queued', 'retrying') AND enqueued_at IS NOT NULL
   AND (lease_expires_at IS NULL OR lease_expires_at < now())
 RETURNING kind, owner_id, session_id, profile_id, input, model, request_id, lease_token, attempt,

@@ -30,11 +30,11 @@ ANSWER_LENGTH: Final = 8000
 
 Decision = Literal["approved", "denied", "answered", "happened", "not_happened", "expired"]
 
-#: What may be answered to what.
+#: What a person may answer to what; the clock answers everything with `expired`.
 DECISIONS: Final[dict[str, frozenset[str]]] = {
-    ApprovalAsks.APPROVAL: frozenset({"approved", "denied", "expired"}),
-    ApprovalAsks.QUESTION: frozenset({"answered", "expired"}),
-    ApprovalAsks.OUTCOME: frozenset({"happened", "not_happened", "expired"}),
+    ApprovalAsks.APPROVAL: frozenset({"approved", "denied"}),
+    ApprovalAsks.QUESTION: frozenset({"answered"}),
+    ApprovalAsks.OUTCOME: frozenset({"happened", "not_happened"}),
 }
 
 
@@ -134,7 +134,7 @@ def approvals_expire() -> int:
 
 def _check(approval: Approval, decision: str, answer: str) -> None:
     allowed = DECISIONS[approval.asks]
-    if decision not in allowed:
+    if decision not in allowed and decision != "expired":
         raise InvalidInput.of(("decision", f"must be one of {', '.join(sorted(allowed))}"))
     if decision == "answered" and not answer.strip():
         raise InvalidInput.of(("answer", "must not be empty"))
@@ -164,7 +164,8 @@ def _go_on(held: UnheldRun) -> None:
         held.append(_resolved_event(approval, held))
     if not held.state.open_approvals:
         held.append(RunResumed(by=_last_answerer(approvals)))
-        paused_for = datetime.now(UTC) - held.events[-1].at
+        paused_at = next(e.at for e in reversed(held.events) if e.kind == "run.paused")
+        paused_for = datetime.now(UTC) - paused_at
         if held.run.deadline_at is not None:
             held.run.deadline_at += paused_for
         held.run.enqueued_at = datetime.now(UTC)

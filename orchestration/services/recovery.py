@@ -35,10 +35,10 @@ STUCK_AFTER: Final = timedelta(seconds=10)
 def runs_recover() -> dict[str, int]:
     """One sweep. Safe to run at any time, by several processes at once.
 
-    Returns how many runs were taken up again, ended as lost, failed for want of a worker, put on
-    their queue again, and given their turn in a session.
+    Returns how many runs were taken up again, ended as lost, had moved on by themselves, failed for
+    want of a worker, were put on their queue again, and were given their turn in a session.
     """
-    counts = {"resumed": 0, "lost": 0, "unclaimed": 0, "requeued": 0, "freed": 0}
+    counts = {"resumed": 0, "lost": 0, "moved_on": 0, "unclaimed": 0, "requeued": 0, "freed": 0}
     for run_id in _lapsed():
         try:
             counts[_recover(run_id)] += 1
@@ -71,7 +71,7 @@ def _recover(run_id: UUID) -> str:
                 _retry(held)
                 successors, word = [run_id], "resumed"
     except (RunHeld, AlreadyFinished):
-        return "freed"
+        return "moved_on"
     successors_enqueue(successors)
     return word
 
@@ -103,31 +103,43 @@ def _retry(held: UnheldRun) -> None:
 
 
 def _queued_too_long() -> tuple[int, int]:
-    """(failed for want of a worker, queued again)."""
+    """(failed for want of a worker, queued again).
+
+    A job is taken for lost only while its queue is empty: workers that are merely busy leave it
+    there.
+    """
     now = datetime.now(UTC)
     queued = Run.objects.filter(
         status__in=(QUEUED, RETRYING), enqueued_at__lt=now - REQUEUE_AFTER
-    ).values_list("pk", "enqueued_at")
+    ).values_list("pk", "enqueued_at", "queue")
     late = list(queued)
     if not late:
         return 0, 0
-    try:
-        has_worker = bool(wired.ports().signals.workers())
-    except QueueUnavailable:
-        has_worker = False
+    has_worker, depths = _queue_state({queue for _, _, queue in late})
     limit = now - timedelta(seconds=settings.TASKMAPR["no_worker_after_s"])
     failed = 0
     again = []
-    for run_id, since in late:
-        if has_worker:
+    for run_id, since, queue in late:
+        if has_worker and not depths.get(queue):
             again.append(run_id)
-        elif since is not None and since < limit:
+        elif not has_worker and since is not None and since < limit:
             failed += run_fail_unclaimed(run_id=run_id, error=NoWorker())
     _requeue(again)
     return failed, len(again)
 
 
+def _queue_state(queues: set[str]) -> tuple[bool, dict[str, int]]:
+    """Whether a worker lives, and how many jobs wait in these queues."""
+    signals = wired.ports().signals
+    try:
+        return bool(signals.workers()), signals.queue_depths(sorted(queues))
+    except QueueUnavailable:
+        return False, {}
+
+
 def _requeue(run_ids: list[UUID]) -> None:
+    # Counted anew from here, so that one lost job is not replaced at every sweep.
+    Run.objects.filter(pk__in=run_ids).update(enqueued_at=datetime.now(UTC))
     try:
         runs_enqueue(run_ids)
     except QueueUnavailable:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from orchestration.models import Artifact, Run, Session
-from taskmapr.core.run_kinds import run_kinds
+from taskmapr.core.run_kinds import RunKind, run_kinds
 from taskmapr.core.run_state import FINAL_STATUSES
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def retention_apply() -> dict[str, int]:
     """Erase what is past its time. Returns how many runs and sessions were touched."""
     counts = {"content": 0, "sessions": 0}
     for kind in run_kinds():
-        limit = datetime.now(UTC) - timedelta(hours=kind.content_retention_h)
+        limit = datetime.now(UTC) - timedelta(hours=_hours(kind))
         ended = Run.objects.filter(
             kind=kind.name,
             status__in=FINAL_STATUSES,
@@ -41,6 +41,14 @@ def retention_apply() -> dict[str, int]:
             counts["sessions"] += 1
     logger.info("retention: %(content)d runs emptied, %(sessions)d sessions removed", counts)
     return counts
+
+
+def _hours(kind: RunKind) -> int:
+    """How long content of this kind is kept; events can be followed for their minimum at least."""
+    own = settings.TASKMAPR
+    wanted = kind.content_retention_h
+    hours = own["snapshot_retention_days"] * 24 if wanted is None else wanted
+    return int(max(hours, own["events_retention_h"]))
 
 
 @transaction.atomic

@@ -23,8 +23,8 @@ class RunKind:
     when_lost: WhenLost
     #: True: content fields are sealed with the owner's data key before they leave the writer.
     sealed: bool
-    #: Hours for which content is kept in Postgres after the run ended.
-    content_retention_h: int
+    #: Hours for which content is kept in Postgres after the run ended; None: as the settings say.
+    content_retention_h: int | None
     #: True: the run is cancelled when nobody reads its stream for the grace period.
     needs_reader: bool = False
     #: Times a lost worker may be replaced before the run ends as worker_lost.
@@ -61,7 +61,7 @@ OVERLAY: Final = run_kind_add(
         engine="orchestration.engines.assistant:AssistantEngine",
         when_lost="resume_unless_output",
         sealed=False,
-        content_retention_h=30 * 24,
+        content_retention_h=None,
         needs_reader=True,
     )
 )

@@ -145,6 +145,7 @@ def paused_and_resumed() -> Iterator[Any]:
     yield created()
     yield ev.RunStarted(attempt=1, worker="w1")
     yield responded(1, ("c1", "device.run", {"command": "ls"}))
+    yield ev.ToolStarted(**call, step=1, args={"command": "ls"})
     yield ev.ApprovalRequested(
         approval_id="a1",
         asks="approval",
@@ -159,7 +160,6 @@ def paused_and_resumed() -> Iterator[Any]:
     )
     yield ev.RunResumed(by="ada")
     yield ev.RunStarted(attempt=2, worker="w2")
-    yield ev.ToolStarted(**call, step=1, args={"command": "ls"})
     yield ev.ToolCompleted(**call, ok=True, duration_ms=80, result="a.txt")
     yield ev.ProgressMade(fraction=0.5, text="half")
     yield ev.TextDelta(text="There is a.txt.")

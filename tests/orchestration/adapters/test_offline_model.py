@@ -339,3 +339,12 @@ async def test_a_script_may_be_a_file_with_prompts(tmp_path: Path) -> None:
     file.write_bytes(orjson.dumps({"ping": [[{"text": "pong"}]]}))
     assert (await turn("ping", extra={"script": str(file)})).text == "pong"
     assert (await turn("Hello", extra={"script": str(file)})).text.startswith("Hello.")
+
+
+async def test_the_marks_around_data_are_not_repeated_to_the_user() -> None:
+    first = await turn('call shop.stock {"item": "tea"}', tools=["shop_stock"])
+    block = '<<page-data 0123456789abcdef>>\n{"left": 7}\n<<end of page-data 0123456789abcdef>>'
+    said = await turn(
+        'call shop.stock {"item": "tea"}', tools=["shop_stock"], after=after_calls(first, block)
+    )
+    assert "page-data" not in said.text

@@ -173,6 +173,20 @@ def test_a_run_whose_job_was_lost_is_queued_again_while_workers_live(
     run.refresh_from_db()
     assert run.status == "queued"
     assert queue.run_ids == [run.pk, run.pk]
+    assert runs_recover()["requeued"] == 0
+
+
+def test_a_run_that_waits_behind_others_is_not_queued_twice(
+    start: StartRun, queue: RecordingQueue, signals: RecordingSignals
+) -> None:
+    run = start()
+    signals.alive = [WORKER]
+    signals.depth = 40
+    _age(run, seconds=300)
+
+    assert runs_recover()["requeued"] == 0
+
+    assert queue.run_ids == [run.pk]
 
 
 def test_a_waiting_run_whose_session_is_free_gets_its_turn(
