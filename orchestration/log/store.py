@@ -76,7 +76,8 @@ def batches_write(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
     """
     held = _held(batches)
     accepted = [batch for batch in batches if batch.run_id in held]
-    events_copy(event for batch in accepted for event in _missing(batch))
+    # A list: nothing else can be asked of the connection while it copies.
+    events_copy([event for batch in accepted for event in _missing(batch)])
     ended = [batch for batch in accepted if batch.ending is not None]
     successors = _end(ended) if ended else []
     return {batch.run_id for batch in batches} - held, successors

@@ -26,8 +26,6 @@ from taskmapr.core.run_state import QUEUED, RETRYING, RUNNING
 
 logger = logging.getLogger(__name__)
 
-#: A queued run is put on its queue again after this long: its job may have been lost.
-REQUEUE_AFTER: Final = timedelta(seconds=20)
 #: A session's waiting run is looked at when it has waited this long.
 STUCK_AFTER: Final = timedelta(seconds=10)
 
@@ -109,20 +107,21 @@ def _queued_too_long() -> tuple[int, int]:
     there.
     """
     now = datetime.now(UTC)
+    patience = timedelta(seconds=settings.TASKMAPR["no_worker_after_s"])
+    # Its job may have been lost: it gets another one while there is still time to take it.
     queued = Run.objects.filter(
-        status__in=(QUEUED, RETRYING), enqueued_at__lt=now - REQUEUE_AFTER
+        status__in=(QUEUED, RETRYING), enqueued_at__lt=now - patience * 2 / 3
     ).values_list("pk", "enqueued_at", "queue")
     late = list(queued)
     if not late:
         return 0, 0
     has_worker, depths = _queue_state({queue for _, _, queue in late})
-    limit = now - timedelta(seconds=settings.TASKMAPR["no_worker_after_s"])
     failed = 0
     again = []
     for run_id, since, queue in late:
         if has_worker and not depths.get(queue):
             again.append(run_id)
-        elif not has_worker and since is not None and since < limit:
+        elif not has_worker and since is not None and since < now - patience:
             failed += run_fail_unclaimed(run_id=run_id, error=NoWorker())
     _requeue(again)
     return failed, len(again)

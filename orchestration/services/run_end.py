@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from orchestration.log.endings import Verdict
@@ -14,6 +16,7 @@ from orchestration.models.command import CommandKind
 from orchestration.services.run_queue import runs_enqueue
 from taskmapr.core import wired
 from taskmapr.core.errors import AlreadyFinished, QueueUnavailable, TaskMaprError
+from taskmapr.core.run_state import QUEUED, RETRYING
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +66,21 @@ def successors_enqueue(successors: list[UUID]) -> None:
 
 
 def run_fail_unclaimed(*, run_id: UUID, error: TaskMaprError) -> bool:
-    """Like run_fail, for somebody who merely watched: False if the run went on meanwhile."""
+    """End a run that no worker took for `no_worker_after_s` since it was queued, last time.
+
+    False, and nothing changes, when it is not so: somebody works on it, it waits for a person or
+    for its turn, it ended, or it was queued (again) just now.
+    """
+    limit = datetime.now(UTC) - timedelta(seconds=settings.TASKMAPR["no_worker_after_s"])
+    unclaimed = Run.objects.filter(
+        pk=run_id, status__in=(QUEUED, RETRYING), enqueued_at__lte=limit
+    ).select_for_update()
     try:
-        run_fail(run_id=run_id, error=error)
+        with transaction.atomic():
+            if not unclaimed.exists():
+                return False
+            successors = run_take_unheld(run_id).finish(Verdict(error=error))
     except (RunHeld, AlreadyFinished):
         return False
+    successors_enqueue(successors)
     return True

@@ -189,6 +189,26 @@ def test_a_worker_that_stood_still_does_not_write_on(stack: Stack) -> None:
     assert stack.events(stream.run_id) == before
 
 
+@pytest.mark.req("OV-64", "OV-01")
+def test_a_run_that_waits_for_a_person_needs_no_worker(stack: Stack) -> None:
+    stack.models.script("scripted", write_call("test_permitted_write"), {"text": "Finished."})
+    asking = stack.ask("write", model="scripted")
+    stack.wait_for_status(asking.run_id, "paused")
+    asking.cut()
+    for worker in stack.workers:
+        worker.kill()
+    stream = stack.resume(asking.run_id, None)
+    beats = 0
+    while beats < 9:  # longer than a queued run would be allowed to wait
+        stream.until("heartbeat")
+        beats += 1
+    assert stack.run(stream.run_id)["status"] == "paused"
+    stack.start()
+    decide(stack, question_of(stack, stream.run_id), "approved")
+    stream.rest()
+    assert (stream.text, effects(stack)) == ("Finished.", ["done"])
+
+
 @pytest.mark.req("OV-64")
 def test_without_any_worker_the_run_fails_and_says_so(stack: Stack) -> None:
     for worker in stack.workers:
