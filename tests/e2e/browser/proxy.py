@@ -35,10 +35,7 @@ class Wire:
     def cut(self) -> None:
         """Every connection breaks now."""
         for end in list(self._open):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._open.clear()
+            self._end(end)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -57,6 +54,11 @@ class Wire:
             while data := source.recv(65_536):
                 sink.sendall(data)
         for end in (source, sink):
-            with suppress(OSError):
-                end.close()
-            self._open.discard(end)
+            self._end(end)
+
+    def _end(self, end: socket.socket) -> None:
+        """Shut down first: a close alone says nothing while another thread reads the socket."""
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
+        self._open.discard(end)
