@@ -14,6 +14,7 @@ django_application: Any = get_asgi_application()
 
 # After Django's set-up, which these need.
 from taskmapr.foundation.bodies import body_limited  # noqa: E402
+from taskmapr.foundation.collector import collector_settle  # noqa: E402
 from taskmapr.foundation.request_signals import start_signals_quiet  # noqa: E402
 from taskmapr.stack.children import die_with_parent  # noqa: E402
 from taskmapr.stack.closing import ClosingStreams  # noqa: E402
@@ -24,3 +25,4 @@ if "TASKMAPR_SUPERVISED" in os.environ:
     die_with_parent()
 
 application = ClosingStreams(body_limited(django_application))
+collector_settle()

@@ -227,13 +227,21 @@ def _toolbox(specs: Sequence[ToolSpec]) -> _Toolbox:
     return toolbox
 
 
+class _Agent(agents.Agent[_Run]):
+    """An agent whose tools are all enabled."""
+
+    async def get_all_tools(self, run_context: Any) -> list[agents.Tool]:
+        # The SDK's own makes a task per tool and turn to ask whether it is enabled.
+        return list(self.tools)
+
+
 def _toolbox_made(specs: Sequence[ToolSpec]) -> _Toolbox:
     definitions = tuple(
         ToolDefinition(name=s.model_name, summary=s.summary, input_schema=s.input_schema)
         for s in specs
     )
     unoffered = _function_tool(UNOFFERED, "", {"type": "object", "properties": {}})
-    agent = agents.Agent[_Run](name="TaskMapr", tools=[*as_function_tools(specs), unoffered])
+    agent = _Agent(name="TaskMapr", tools=[*as_function_tools(specs), unoffered])
     return _Toolbox({spec.model_name: spec for spec in specs}, definitions, agent)
 
 

@@ -32,6 +32,7 @@ from taskmapr.core.errors import DatabaseUnavailable, QueueUnavailable
 from taskmapr.core.ports import WorkerInfo
 from taskmapr.core.run_kinds import run_kind, run_kinds
 from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.collector import collector_settle
 from taskmapr.foundation.telemetry.logs import bind_only
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,11 @@ SLOT_WAIT_S: Final = 2.0
 class RunExecutor:
     """The runs of this process."""
 
-    def __init__(self, worker_id: str, slots: int) -> None:
+    def __init__(
+        self, worker_id: str, slots: int, when_warm: Callable[[], None] = lambda: None
+    ) -> None:
+        """when_warm: called once, when everything that runs need is imported."""
+        self._when_warm = when_warm
         self.worker_id = worker_id
         self._slots = slots
         self._free = threading.Semaphore(slots)
@@ -85,6 +90,7 @@ class RunExecutor:
             for kind in run_kinds():
                 engine_class(kind.name)
             wired.ports().agent_loop()
+            self._when_warm()
         finally:
             # If something is missing, each run says so for itself.
             self._thread.loop.call_soon_threadsafe(self._is_warm.set)
@@ -269,7 +275,7 @@ def executor_start() -> RunExecutor:
     """Make this process a worker for runs. Called once, when Celery has started its worker."""
     global _executor  # noqa: PLW0603 - a worker process has one executor
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
-    _executor = RunExecutor(worker_id, settings.TASKMAPR["run_slots"])
+    _executor = RunExecutor(worker_id, settings.TASKMAPR["run_slots"], collector_settle)
     _executor.start()
     return _executor
 
