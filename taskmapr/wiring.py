@@ -47,6 +47,7 @@ def build() -> Ports:
         signals=RedisSignals(blocking),
         log=RedisLogSync(blocking),
         model=_model,
+        close_models=_close_models,
         agent_loop=_agent_loop,
         new_log=lambda: RedisLog(_async_client()),
         new_signals=lambda: AsyncRedisSignals(
@@ -79,8 +80,13 @@ def _model(endpoint: ModelEndpoint) -> ModelPort:
     return _models()
 
 
+async def _close_models() -> None:
+    if _models.cache_info().currsize:
+        await _models().close()
+
+
 @cache
-def _models() -> ModelPort:
+def _models() -> RoutedModel:
     # Model clients are heavy; web processes, which never call one, do not import them.
     from orchestration.adapters.litellm import LiteLLMModel  # noqa: PLC0415
     from orchestration.adapters.offline_model import OfflineModel  # noqa: PLC0415

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from taskmapr.core.errors import ModelNotConfigured
 from taskmapr.core.ports import ModelEndpoint, ModelPort, ModelRequest, ModelResponse, ModelSink
@@ -46,11 +46,24 @@ def address_of(endpoint: ModelEndpoint) -> tuple[str, str]:
     return (endpoint.base_url or _OPENAI).rstrip("/"), endpoint.model
 
 
+@runtime_checkable
+class Closable(Protocol):
+    """An adapter that keeps connections open between requests."""
+
+    async def close(self) -> None: ...
+
+
 class RoutedModel:
     """A model port that hands each request to the adapter of its endpoint."""
 
     def __init__(self, adapters: Mapping[AdapterName, ModelPort]) -> None:
         self._adapters = dict(adapters)
+
+    async def close(self) -> None:
+        """Close the connections of the running loop."""
+        for adapter in self._adapters.values():
+            if isinstance(adapter, Closable):
+                await adapter.close()
 
     async def respond(self, request: ModelRequest, sink: ModelSink) -> ModelResponse:
         """See ModelPort. Raises ModelNotConfigured when the adapter is not there."""

@@ -259,6 +259,7 @@ class RunExecutor:
             chore.cancel()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._log.stop(), 10)
+        await wired.ports().close_models()
 
 
 async def _store(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:

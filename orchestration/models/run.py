@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 
@@ -92,6 +93,8 @@ class Run(models.Model):
             models.Index(fields=["owner", "-id"], name="agent_runs_owner"),
             models.Index(fields=["session", "id"], name="agent_runs_session"),
             models.Index(fields=["kind", "-id"], name="agent_runs_kind"),
+            # Lists by day: rows lie in the order of their creation, so a summary per block does.
+            BrinIndex(fields=["created_at"], name="agent_runs_created"),
             # The sweep and the lists of open runs look only at the few that are not final.
             models.Index(
                 fields=["status", "lease_expires_at"],

@@ -3,7 +3,7 @@ start."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ class Ports:
     log: LogTransportSync
     #: The model port that serves an endpoint; imported on first use, in workers only.
     model: Callable[[ModelEndpoint], ModelPort]
+    #: Closes what the model ports hold open on the running loop.
+    close_models: Callable[[], Awaitable[None]]
     #: The agent loop; imported on first use, in workers only.
     agent_loop: Callable[[], AgentLoop]
     new_log: Callable[[], LogTransport]

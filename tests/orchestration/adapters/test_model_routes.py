@@ -77,3 +77,22 @@ async def test_an_adapter_that_is_not_there_is_not_configured() -> None:
     )
     with pytest.raises(ModelNotConfigured):
         await RoutedModel({"openai": _Named("openai")}).respond(request, Heard())
+
+
+async def test_closing_reaches_the_adapters_that_keep_connections() -> None:
+    class Keeping:
+        closed = 0
+
+        async def respond(self, request: object, sink: object) -> object:
+            raise NotImplementedError
+
+        async def close(self) -> None:
+            self.closed += 1
+
+    class Plain:
+        async def respond(self, request: object, sink: object) -> object:
+            raise NotImplementedError
+
+    keeping = Keeping()
+    await RoutedModel({"openai": keeping, "offline": Plain()}).close()  # type: ignore[dict-item]
+    assert keeping.closed == 1
