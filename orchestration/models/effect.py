@@ -18,7 +18,9 @@ class Effect(models.Model):
     A row that is begun and not settled, seen by a later attempt, means: nobody knows.
     """
 
-    run = models.ForeignKey("orchestration.Run", on_delete=models.CASCADE, related_name="effects")
+    run = models.ForeignKey(
+        "orchestration.Run", on_delete=models.CASCADE, related_name="effects", db_index=False
+    )
     call_id = models.CharField(max_length=120)
     tool = models.CharField(max_length=120)
     #: SHA-256 of the tool name and the canonical arguments, as hex.

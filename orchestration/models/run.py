@@ -29,11 +29,17 @@ class Run(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=40)
+    # Foreign keys without an index of their own are served by a composite one below: every index
+    # that a start has to write costs each run.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs"
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs", db_index=False
     )
     session = models.ForeignKey(
-        "orchestration.Session", null=True, on_delete=models.CASCADE, related_name="runs"
+        "orchestration.Session",
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="runs",
+        db_index=False,
     )
     profile = models.ForeignKey(
         "agents_cfg.OverlayProfile", null=True, on_delete=models.SET_NULL, related_name="+"

@@ -38,8 +38,12 @@ class Message(models.Model):
     """A part of a conversation that people see. Ordered by run, then position."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="messages")
-    run = models.ForeignKey("orchestration.Run", on_delete=models.CASCADE, related_name="messages")
+    session = models.ForeignKey(
+        Session, on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
+    run = models.ForeignKey(
+        "orchestration.Run", on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
     position = models.PositiveSmallIntegerField()
     role = models.CharField(max_length=12, choices=MessageRole)
     content = models.TextField(blank=True, default="", db_default="")
