@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -105,9 +106,12 @@ async def logs_at(url: str, store: BatchWriter = write_batches) -> AsyncIterator
     writer.start()
     try:
         reader = LogReader(announcements, transport, stored_events)
-        yield Logs(transport, writer, reader, fenced)
+        # A guarantee that is broken shows as a wait without end.
+        async with asyncio.timeout(20):
+            yield Logs(transport, writer, reader, fenced)
     finally:
-        await writer.stop()
+        async with asyncio.timeout(5):
+            await writer.stop()
         await announcements.close()
         await clients[0].aclose()
 
