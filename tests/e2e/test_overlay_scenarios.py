@@ -26,7 +26,7 @@ def assert_well_formed(stream: Stream) -> None:
     assert stream.types[-2:] == ["metadata", "complete"]
 
 
-@pytest.mark.req("OV-16", "OV-17", "OV-62")
+@pytest.mark.req("OV-16", "OV-17", "OV-62", "OV-S1")
 def test_a_bare_prompt_is_answered_by_the_stand_in(stack: Stack) -> None:
     stream = stack.ask("Hello", model="offline")
     stream.rest()
@@ -43,7 +43,7 @@ def test_a_bare_prompt_is_answered_by_the_stand_in(stack: Stack) -> None:
     assert stream.session_id.startswith("taskmapr_")
 
 
-@pytest.mark.req("OV-33", "OV-14")
+@pytest.mark.req("OV-33", "OV-14", "OV-S2")
 def test_the_model_sees_the_prompt_once_and_20_of_35_elements(stack: Stack) -> None:
     stream = stack.ask("go to tags", model="scripted", **page_of(35), history=HISTORY)
     stream.rest()
@@ -58,7 +58,7 @@ def test_the_model_sees_the_prompt_once_and_20_of_35_elements(stack: Stack) -> N
     assert instructions.count("go to tags") <= 1
 
 
-@pytest.mark.req("OV-28", "OV-19")
+@pytest.mark.req("OV-28", "OV-19", "OV-S3")
 def test_tools_of_the_page_are_called_in_order(stack: Stack) -> None:
     stack.models.script(
         "scripted",
@@ -91,7 +91,7 @@ def test_tools_of_the_page_are_called_in_order(stack: Stack) -> None:
     assert stream.text == "There you are."
 
 
-@pytest.mark.req("OV-29", "OV-30")
+@pytest.mark.req("OV-29", "OV-30", "OV-S4")
 def test_an_action_block_in_pieces_is_never_shown(stack: Stack) -> None:
     pieces = ["Done [ACT", 'IONS]{"navigate":"/po', 'sts"}[/ACTI', "ONS] ok"]
     stack.models.script("scripted", {"text": pieces, "delay_ms": 60}, {"text": ["so [ACT"]})
@@ -107,7 +107,7 @@ def test_an_action_block_in_pieces_is_never_shown(stack: Stack) -> None:
     assert lone.text == "so [ACT"
 
 
-@pytest.mark.req("OV-28", "OV-29")
+@pytest.mark.req("OV-28", "OV-29", "OV-S5")
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "//evil.example"])
 def test_a_dangerous_address_is_taken_out_and_not_followed(stack: Stack, address: str) -> None:
     block = '[ACTIONS]{"navigate":"' + address + '"}[/ACTIONS]'
@@ -120,7 +120,7 @@ def test_a_dangerous_address_is_taken_out_and_not_followed(stack: Stack, address
     wait_until(lambda: "Action block refused" in stack.logs())
 
 
-@pytest.mark.req("OV-27")
+@pytest.mark.req("OV-27", "OV-S7")
 @pytest.mark.parametrize("how", [{"headers": {"Accept": "application/json"}}, {"stream": False}])
 def test_json_is_given_to_who_asks_for_it(stack: Stack, how: dict[str, Any]) -> None:
     answer = stack.ask("Hello", model="text-5", **how)
@@ -132,7 +132,7 @@ def test_json_is_given_to_who_asks_for_it(stack: Stack, how: dict[str, Any]) -> 
     assert {"id", "actions", "metadata", "timestamp", "run_id"} <= set(body)
 
 
-@pytest.mark.req("OV-22", "OV-17")
+@pytest.mark.req("OV-22", "OV-17", "OV-S11")
 @pytest.mark.parametrize("texts", [1, 4])
 def test_a_cut_stream_goes_on_after_the_last_id(stack: Stack, texts: int) -> None:
     first = stack.ask("count", model="bench-40x50")
@@ -161,7 +161,7 @@ def test_two_readers_get_every_frame(stack: Stack) -> None:
     assert log_frames(second.rest()) == log_frames(first.rest())
 
 
-@pytest.mark.req("OV-23", "OV-66")
+@pytest.mark.req("OV-23", "OV-66", "OV-S11")
 def test_a_stream_left_alone_is_cancelled_and_the_session_stays_usable(stack: Stack) -> None:
     left = stack.ask("count", model="bench-200x50", session="left-alone")
     left.read_texts(3)
@@ -186,7 +186,7 @@ def test_a_patient_profile_goes_on_without_a_reader(stack: Stack) -> None:
     assert stack.wait_for_end(left.run_id)["status"] == "succeeded"
 
 
-@pytest.mark.req("OV-18")
+@pytest.mark.req("OV-18", "OV-S16")
 def test_silence_is_filled_with_heartbeats(stack: Stack) -> None:
     stream = stack.ask("wait", model="pause-2x4")
     stream.rest()
@@ -198,7 +198,7 @@ def test_silence_is_filled_with_heartbeats(stack: Stack) -> None:
     assert not [kind for kind in kinds if "heartbeat" in kind]
 
 
-@pytest.mark.req("OV-24")
+@pytest.mark.req("OV-24", "OV-S17")
 def test_prompts_of_one_session_are_answered_in_order(stack: Stack) -> None:
     streams = [stack.ask(f"prompt {n}", model="bench-20x50", session="in-line") for n in range(4)]
     fifth = stack.ask("one too many", model="echo", session="in-line")

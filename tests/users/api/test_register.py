@@ -10,7 +10,7 @@ from taskmapr.users.models import DataKey, RefreshToken, User
 NEW = {"email": "Ada@Example.org", "password": "correct horse battery"}
 
 
-@pytest.mark.req("VB-02", "VB-04")
+@pytest.mark.req("VB-01", "VB-02", "VB-04")
 def test_opens_an_account_and_signs_in(call):
     response = call("POST", "register", NEW)
     body = response.json()
