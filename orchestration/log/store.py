@@ -72,8 +72,10 @@ def batches_write(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
     """Append these events and close the runs that ended, in one transaction.
 
     Returns (runs that were fenced off and got nothing, runs that may now take their turn in a
-    session). Locks the run rows in share mode, so that no lease changes hands meanwhile.
+    session). Locks the sessions of runs that end, then the run rows in share mode, so that no lease
+    changes hands meanwhile; both in order.
     """
+    sessions_lock(b.ending.answer.session_id for b in batches if b.ending and b.ending.answer)
     held = _held(batches)
     accepted = [batch for batch in batches if batch.run_id in held]
     # A list: nothing else can be asked of the connection while it copies.
@@ -81,6 +83,22 @@ def batches_write(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
     ended = [batch for batch in accepted if batch.ending is not None]
     successors = _end(ended) if ended else []
     return {batch.run_id for batch in batches} - held, successors
+
+
+def sessions_lock(session_ids: Iterable[str]) -> None:
+    """Take turns with whoever starts, ends or cancels runs of these sessions, until commit.
+
+    Always before the lock of a run.
+    """
+    ordered = sorted(set(session_ids))
+    if not ordered:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM agent_sessions WHERE session_id = ANY(%s)"
+            " ORDER BY session_id FOR NO KEY UPDATE",
+            [ordered],
+        )
 
 
 def _held(batches: Sequence[RunBatch]) -> set[UUID]:
@@ -177,12 +195,6 @@ def _end(batches: Sequence[RunBatch]) -> list[UUID]:
     answers = [(b.run_id, e.answer) for b, e in endings if e.answer is not None]
     sessions = sorted({answer.session_id for _, answer in answers})
     with connection.cursor() as cursor:
-        # The same lock as at the start of a run: who ends and who starts in a session take turns.
-        cursor.execute(
-            "SELECT 1 FROM agent_sessions WHERE session_id = ANY(%s)"
-            " ORDER BY session_id FOR UPDATE",
-            [sessions],
-        )
         cursor.execute(_END_RUNS, [list(column) for column in columns])
         cursor.execute(
             "UPDATE agent_approvals SET status = 'withdrawn', resolved_at = now()"

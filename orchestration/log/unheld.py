@@ -22,6 +22,7 @@ from orchestration.log.store import (
     batches_write,
     events_after,
     events_copy,
+    sessions_lock,
 )
 from orchestration.log.transcript import Transcript
 from orchestration.log.wire import StoredEvent, encode, fit_to_store, pack, unpack
@@ -125,6 +126,7 @@ def run_take_unheld(run_id: UUID) -> UnheldRun:
         default=Value(False),
         output_field=BooleanField(),
     )
+    sessions_lock(_session_of(run_id))
     run = Run.objects.select_for_update().annotate(is_held=held).filter(pk=run_id).first()
     if run is None:
         raise RunNotFound
@@ -140,6 +142,17 @@ def run_take_unheld(run_id: UUID) -> UnheldRun:
     if run.status == RUNNING:
         events += _drained(run, after=events[-1].seq, sealer=sealer)
     return UnheldRun(run=run, events=events, state=fold(events), sealer=sealer, added=[])
+
+
+def run_lock(run_id: UUID) -> Run:
+    """The run's row, locked until the end of the transaction; its session's before it."""
+    sessions_lock(_session_of(run_id))
+    return Run.objects.select_for_update().get(pk=run_id)
+
+
+def _session_of(run_id: UUID) -> list[str]:
+    found = Run.objects.filter(pk=run_id).values_list("session_id", flat=True)
+    return [session_id for session_id in found if session_id is not None]
 
 
 def _drained(run: Run, *, after: int, sealer: Sealer | None) -> list[Event]:

@@ -110,9 +110,12 @@ def _events(run_id: UUID, log: str | None, last_seq: int, sealer: Sealer | None)
     return events_after(run_id, 0, limit=1_000_000, sealer=sealer)
 
 
+# Rows are locked in the order of their ids, as by the writer of the log: neither waits in a circle.
 _RENEW: Final = """
-UPDATE agent_runs SET lease_expires_at = now() + make_interval(secs => %s)
-WHERE lease_owner = %s AND id = ANY(%s) RETURNING id
+UPDATE agent_runs r SET lease_expires_at = now() + make_interval(secs => %s)
+FROM (SELECT id FROM agent_runs WHERE lease_owner = %s AND id = ANY(%s)
+      ORDER BY id FOR NO KEY UPDATE) AS held
+WHERE r.id = held.id RETURNING r.id
 """
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from orchestration.log.unheld import RunHeld, UnheldRun, run_take_unheld
+from orchestration.log.unheld import RunHeld, UnheldRun, run_lock, run_take_unheld
 from orchestration.models import Approval, Run
 from orchestration.models.approval import ApprovalAsks, ApprovalStatus
 from orchestration.services.run_end import successors_enqueue
@@ -76,6 +76,7 @@ def run_pause(*, run_id: UUID, lease_token: int, last_seq: int) -> None:
 
     If everything was answered while the worker still held it, the run goes on at once.
     """
+    run_lock(run_id)
     paused = Run.objects.filter(pk=run_id, lease_token=lease_token).update(
         status=PAUSED, lease_owner="", lease_expires_at=None, last_seq=last_seq
     )
@@ -105,7 +106,7 @@ def approval_resolve(
     if run_id is None:
         raise NotFound("There is no such question.")
     # The run's row is locked before the approval's, here as everywhere.
-    run = Run.objects.select_for_update().get(pk=run_id)
+    run = run_lock(run_id)
     approval = Approval.objects.select_for_update().get(pk=approval_id)
     if approval.status != ApprovalStatus.OPEN or run.is_final:
         raise AlreadyResolved(details={"status": approval.status})
