@@ -222,10 +222,13 @@ class LogWriter:
         while any(not writer.is_idle for writer in self._open.values()):
             self.hurry()
             await asyncio.sleep(0.02)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        # A client that is cancelled in the middle of a command may take that for a timeout of its
+        # own, and the loop goes on: it is told until it has ended.
+        running = set(self._tasks)
+        while running:
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=0.2)
 
     def open(
         self,
