@@ -239,10 +239,15 @@ def session_successors(session_ids: Sequence[str]) -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
+def events_all(run_id: UUID, sealer: Sealer | None = None) -> list[Event]:
+    """The whole stored log, in order."""
+    return events_after(run_id, 0, sealer=sealer, limit=None)
+
+
 def events_after(
-    run_id: UUID, after: int, *, sealer: Sealer | None = None, limit: int = 5000
+    run_id: UUID, after: int, *, sealer: Sealer | None = None, limit: int | None = 5000
 ) -> list[Event]:
-    """Stored events with seq > after, in order, at most `limit`."""
+    """Stored events with seq > after, in order, at most `limit` (None: all)."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT seq, kind, data, at FROM agent_run_events"

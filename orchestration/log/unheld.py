@@ -20,7 +20,7 @@ from orchestration.log.endings import Totals, Verdict, ending_of, last_events
 from orchestration.log.store import (
     RunBatch,
     batches_write,
-    events_after,
+    events_all,
     events_copy,
     sessions_lock,
 )
@@ -121,6 +121,31 @@ def run_take_unheld(run_id: UUID) -> UnheldRun:
     Must be called inside a transaction; the lock lasts until its end. Raises RunNotFound,
     AlreadyFinished and RunHeld. Events that a lost worker left in Redis are stored first.
     """
+    run, is_held = _locked(run_id)
+    if run.is_final:
+        raise AlreadyFinished(details={"status": run.status})
+    if is_held:
+        raise RunHeld
+    run.lease_token += 1
+    run.lease_owner, run.lease_expires_at = "", None
+    run.save(update_fields=["lease_token", "lease_owner", "lease_expires_at"])
+    sealer = wired.ports().sealers.for_user(run.owner_id) if run.is_sealed else None
+    events = events_all(run_id, sealer)
+    if run.status == RUNNING:
+        events += _drained(run, after=events[-1].seq, sealer=sealer)
+    return UnheldRun(run=run, events=events, state=fold(events), sealer=sealer, added=[])
+
+
+def run_lock(run_id: UUID) -> Run:
+    """The run's row, locked until the end of the transaction; its session's before it.
+
+    Raises RunNotFound.
+    """
+    return _locked(run_id)[0]
+
+
+def _locked(run_id: UUID) -> tuple[Run, bool]:
+    """The same, and whether a lease on the run is alive by the database's clock."""
     held = Case(
         When(Q(lease_expires_at__gt=Now()), then=Value(True)),
         default=Value(False),
@@ -130,24 +155,7 @@ def run_take_unheld(run_id: UUID) -> UnheldRun:
     run = Run.objects.select_for_update().annotate(is_held=held).filter(pk=run_id).first()
     if run is None:
         raise RunNotFound
-    if run.is_final:
-        raise AlreadyFinished(details={"status": run.status})
-    if run.is_held:
-        raise RunHeld
-    run.lease_token += 1
-    run.lease_owner, run.lease_expires_at = "", None
-    run.save(update_fields=["lease_token", "lease_owner", "lease_expires_at"])
-    sealer = wired.ports().sealers.for_user(run.owner_id) if run.is_sealed else None
-    events = events_after(run_id, 0, limit=1_000_000, sealer=sealer)
-    if run.status == RUNNING:
-        events += _drained(run, after=events[-1].seq, sealer=sealer)
-    return UnheldRun(run=run, events=events, state=fold(events), sealer=sealer, added=[])
-
-
-def run_lock(run_id: UUID) -> Run:
-    """The run's row, locked until the end of the transaction; its session's before it."""
-    sessions_lock(_session_of(run_id))
-    return Run.objects.select_for_update().get(pk=run_id)
+    return run, run.is_held
 
 
 def _session_of(run_id: UUID) -> list[str]:

@@ -8,8 +8,6 @@ class EffectStatus(models.TextChoices):
     BEGUN = "begun"
     DONE = "done"
     FAILED = "failed"
-    #: A person said that the effect of a lost attempt did not happen.
-    ABANDONED = "abandoned"
 
 
 class Effect(models.Model):

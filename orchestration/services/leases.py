@@ -13,7 +13,7 @@ import orjson
 from django.conf import settings
 from django.db import connection
 
-from orchestration.log.store import events_after
+from orchestration.log.store import events_all
 from orchestration.log.wire import unpack
 from orchestration.models import Command
 from taskmapr.core import wired
@@ -107,7 +107,7 @@ def _events(run_id: UUID, log: str | None, last_seq: int, sealer: Sealer | None)
     events = unpack(run_id, log.encode(), sealer) if log is not None else []
     if events and events[-1].seq == last_seq:
         return events
-    return events_after(run_id, 0, limit=1_000_000, sealer=sealer)
+    return events_all(run_id, sealer)
 
 
 # Rows are locked in the order of their ids, as by the writer of the log: neither waits in a circle.

@@ -22,10 +22,9 @@ from taskmapr.core.errors import InvalidInput
 
 _CONTENT: Final = "taskmapr.content"
 
-#: Kinds whose neighbours may be joined into one event before they are numbered.
+#: The kinds whose neighbours may be joined into one event before they are numbered.
 TEXT_DELTA: Final = "text.delta"
 REASONING_DELTA: Final = "reasoning.delta"
-COALESCED: Final = frozenset({TEXT_DELTA, REASONING_DELTA})
 
 FinalStatus = Literal["succeeded", "failed", "cancelled", "timed_out"]
 

@@ -17,7 +17,6 @@ from taskmapr.settings.web import *  # noqa: F403
 VERSION = "0.1.0"
 BASE_DIR = ROOT
 DATA_DIR = Path(env.text("TASKMAPR_DATA_DIR", str(ROOT / ".taskmapr"))).resolve()
-SITE_NAME = "TaskMapr"
 
 ENV = env.choice("ENV", ("dev", "test", "prod"), default="dev")
 DEBUG = env.flag("DJANGO_DEBUG", default=ENV == "dev")

@@ -18,6 +18,7 @@ from orchestration.services.pausing import approval_open
 from orchestration.urls import urlpatterns
 from taskmapr.core.errors import error_class
 from tests.docs.documents import ROOT, blocks, table_rows
+from tests.docs.likeness import assert_like
 from tests.orchestration.api.conftest import Answer, Call
 from tests.orchestration.conftest import StartRun
 
@@ -63,13 +64,13 @@ def _assert_answered(answer: Answer, expected: Any, line: str) -> None:
     assert answer.status == int(status), line
     assert {name: answer.headers[name] for name in headers} == headers, line
     if "event-stream" not in headers["Content-Type"]:
-        _assert_like(json.loads(body), answer.json, line)
+        assert_like(json.loads(body), answer.json, line)
         return
     shown, real = body.strip().split("\n"), answer.body.decode().strip().split("\n")
     assert len(shown) == len(real), line
     for ours, theirs in zip(shown, real, strict=True):
         if ours.startswith("data: "):
-            _assert_like(json.loads(ours[6:]), json.loads(theirs[6:]), line)
+            assert_like(json.loads(ours[6:]), json.loads(theirs[6:]), line)
         else:
             assert ours == theirs, line
 
@@ -85,25 +86,6 @@ def _filled(text: str, known: dict[str, str]) -> str:
     for name, value in known.items():
         text = text.replace(f"{{{name}}}", value)
     return text
-
-
-def _assert_like(shown: Any, real: Any, where: str) -> None:
-    """An ellipsis stands for any text, and 0 for any number."""
-    if shown == "…":
-        assert isinstance(real, str), where
-        assert real, where
-    elif shown == 0 and shown is not False:
-        assert isinstance(real, int), where
-    elif isinstance(shown, dict):
-        assert list(shown) == list(real), where
-        for name in shown:
-            _assert_like(shown[name], real[name], f"{where}.{name}")
-    elif isinstance(shown, list):
-        assert len(shown) == len(real), where
-        for ours, theirs in zip(shown, real, strict=True):
-            _assert_like(ours, theirs, where)
-    else:
-        assert shown == real, where
 
 
 def test_every_path_is_described() -> None:

@@ -67,6 +67,13 @@ def until(condition: Callable[[], Any], within_s: float = 10.0) -> Any:
     return value
 
 
+def begun(executor: RunExecutor, run: Run) -> Run:
+    """The run, in the executor's hands and at work."""
+    executor.take(run.pk)
+    until(lambda: kinds(run)[-1] == "run.started")
+    return run
+
+
 async def _forever(held: HeldRun) -> None:
     await asyncio.sleep(60)
 
@@ -100,9 +107,7 @@ def test_cancelling_reaches_the_writer_by_its_bell(
 ) -> None:
     settings.TASKMAPR = {**settings.TASKMAPR, "sign_every_s": 60}
     executor = make(_forever)
-    run = start()
-    executor.take(run.pk)
-    until(lambda: kinds(run)[-1] == "run.started")
+    run = begun(executor, start())
 
     run_cancel(run_id=run.pk, by="ada")
 
@@ -112,9 +117,7 @@ def test_cancelling_reaches_the_writer_by_its_bell(
 
 def test_a_lost_bell_costs_time_and_nothing_else(make: Make, start: StartRun) -> None:
     executor = make(_forever)
-    run = start()
-    executor.take(run.pk)
-    until(lambda: kinds(run)[-1] == "run.started")
+    run = begun(executor, start())
 
     # As if the bell had been rung while Redis was away: only the row is there.
     Command.objects.create(run=run, kind="cancel", by="ada", data={"reason": "enough"})
@@ -131,9 +134,7 @@ def test_an_engine_is_told_what_others_say(make: Make, start: StartRun, kind: Co
         heard.append(await held.inbox.get())
 
     executor = make(listen)
-    run = start()
-    executor.take(run.pk)
-    until(lambda: kinds(run)[-1] == "run.started")
+    run = begun(executor, start())
 
     command_send(run_id=run.pk, kind=kind, by="ada", data={"call_id": "c1", "result": 7})
 
@@ -144,9 +145,7 @@ def test_an_engine_is_told_what_others_say(make: Make, start: StartRun, kind: Co
 
 def test_a_run_that_another_worker_took_is_left_without_a_word(make: Make, start: StartRun) -> None:
     executor = make(_forever)
-    run = start()
-    executor.take(run.pk)
-    until(lambda: kinds(run)[-1] == "run.started")
+    run = begun(executor, start())
 
     Run.objects.filter(pk=run.pk).update(lease_owner="other", lease_token=99)
 
@@ -171,9 +170,7 @@ def test_a_run_that_nobody_reads_is_cancelled_after_the_grace(
 
 def test_a_clean_stop_hands_back_what_is_not_done_in_time(make: Make, start: StartRun) -> None:
     executor = make(_forever)
-    run = start()
-    executor.take(run.pk)
-    until(lambda: kinds(run)[-1] == "run.started")
+    run = begun(executor, start())
 
     executor.stop()
 
