@@ -12,6 +12,10 @@ def default_tools() -> list[str]:
     return ["ui.navigate", "ui.highlight", "ui.scroll_to", "ui.start_walkthrough", "ui.custom"]
 
 
+def everything() -> list[str]:
+    return ["*"]
+
+
 class ModelAdapter(models.TextChoices):
     AUTO = "auto", "Choose by model name"
     OPENAI = "openai", "OpenAI-compatible endpoint"
@@ -98,6 +102,24 @@ class OverlayProfile(models.Model):
     navigate_origins = ArrayField(models.CharField(max_length=255), default=list, blank=True)
     allow_submit_click = models.BooleanField(default=False)
     custom_actions = ArrayField(models.CharField(max_length=80), default=list, blank=True)
+    knowledge_collections = ArrayField(
+        models.CharField(max_length=120),
+        default=everything,
+        blank=True,
+        help_text="Names of collections that may be searched; * means all",
+    )
+    mcp_servers = ArrayField(
+        models.CharField(max_length=80),
+        default=everything,
+        blank=True,
+        help_text="Names of MCP servers whose allowed tools are offered; * means all",
+    )
+    recall_sessions = models.BooleanField(
+        default=True, help_text="Tell the model briefly what the user's latest sessions were about"
+    )
+    recall_preferences = models.BooleanField(
+        default=True, help_text="Tell the model what the user prefers, as kept in memory"
+    )
 
     disconnect_policy = models.CharField(
         max_length=8, choices=DisconnectPolicy, default=DisconnectPolicy.CANCEL
@@ -108,6 +130,12 @@ class OverlayProfile(models.Model):
     max_output_tokens = models.PositiveIntegerField(default=4096)
     max_turns = models.PositiveIntegerField(null=True, blank=True)
     run_timeout_s = models.PositiveIntegerField(null=True, blank=True)
+    rate_limit_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Requests of one user; empty means the limit of the settings",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

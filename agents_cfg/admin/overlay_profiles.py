@@ -37,7 +37,28 @@ class OverlayProfileAdmin(ProductAdmin):
             "What it may do",
             {"fields": ("tools", "navigate_origins", "allow_submit_click", "custom_actions")},
         ),
-        ("Limits", {"fields": ("disconnect_policy", "max_turns", "run_timeout_s")}),
+        (
+            "What it knows",
+            {
+                "fields": (
+                    "knowledge_collections",
+                    "mcp_servers",
+                    "recall_sessions",
+                    "recall_preferences",
+                )
+            },
+        ),
+        (
+            "Limits",
+            {
+                "fields": (
+                    "disconnect_policy",
+                    "max_turns",
+                    "run_timeout_s",
+                    "rate_limit_per_minute",
+                )
+            },
+        ),
         ("Times", {"fields": ("created_at", "updated_at")}),
     )
 

@@ -23,6 +23,7 @@ from orchestration.prompts.hygiene import DataQuoter
 from orchestration.prompts.overlay import compose
 from orchestration.selectors.sessions import SessionMessage, session_messages_before
 from orchestration.services.leases import Claim
+from orchestration.tools.offered import Offered, tools_offered
 from orchestration.tools.ui_actions import rules_of
 from taskmapr.core import wired
 from taskmapr.core.errors import MaxTurnsExceeded
@@ -43,7 +44,7 @@ class Setup:
 
     profile: ProfileView
     endpoint: ModelEndpoint
-    tools: list[ToolSpec]
+    offered: Offered
     max_turns: int
     continues_unread: bool
     #: The session's chat messages before this prompt, oldest first.
@@ -63,7 +64,7 @@ def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
     return Setup(
         profile=profile_view(row, supports_tools=endpoint.supports_tools),
         endpoint=endpoint,
-        tools=registry.named(row.tools) if endpoint.supports_tools else [],
+        offered=tools_offered(row) if endpoint.supports_tools else Offered(tools=[]),
         max_turns=row.max_turns or settings.TASKMAPR["max_turns"],
         continues_unread=row.disconnect_policy == "continue",
         remembered=_remembered(earlier),
@@ -114,7 +115,7 @@ class AssistantEngine:
                 model=wired.ports().model(setup.endpoint), on_answering=self._model_answers
             ),
             request=self._model_request(),
-            tools=setup.tools,
+            tools=setup.offered.tools,
             invoke=self._invoke,
             sink=self._sink,
             max_turns=left,
@@ -135,7 +136,7 @@ class AssistantEngine:
 
     def _offered(self, name: str) -> ToolSpec | None:
         spec = registry.get(name)
-        return spec if spec in self._setup.tools else None
+        return spec if spec in self._setup.offered.tools else None
 
     def _context(self, call_id: str) -> ToolContext:
         claim = self._held.claim
@@ -159,8 +160,8 @@ class AssistantEngine:
             marker=self._marker,
             user_id=str(claim.owner_id),
             session_id=claim.session_id or "",
-            tools=[spec.name for spec in setup.tools],
-            missing=(),
+            tools=[spec.name for spec in setup.offered.tools],
+            missing=setup.offered.missing,
             earlier=earlier_messages(setup.remembered, request),
             notes=(),
         )

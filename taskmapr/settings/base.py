@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "taskmapr.foundation",
     "taskmapr.users",
     "agents_cfg",
+    "memory",
     "orchestration",
     "taskmapr.stack",
 ]

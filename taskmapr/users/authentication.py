@@ -12,6 +12,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from taskmapr.core.errors import InvalidScheme, InvalidToken
+from taskmapr.users.credentials import Credential
 from taskmapr.users.models import User
 from taskmapr.users.selectors import user_by_id
 from taskmapr.users.services.dev_user import dev_user_ensure
@@ -33,19 +34,25 @@ _FORWARDING: Final = (
 class Principal(BaseAuthentication):
     """The only authentication class of the JSON API: credentials, else the development user."""
 
-    def authenticate(self, request: Request) -> tuple[User, None] | None:
+    def authenticate(self, request: Request) -> tuple[User, Credential] | None:
         """None when nothing was sent. Raises 401 errors for credentials that are no good."""
         if settings.DISABLE_AUTH:
-            return dev_user_ensure(), None
+            return _development()
         header = request.META.get("HTTP_AUTHORIZATION", "")
         if header:
-            return user_of_bearer(header), None
+            user = user_of_bearer(header)
+            return user, Credential(kind="native_jwt", ref=f"user:{user.pk}")
         if is_zero_config() and is_local(request._request):
-            return dev_user_ensure(), None
+            return _development()
         return None
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+def _development() -> tuple[User, Credential]:
+    user = dev_user_ensure()
+    return user, Credential(kind="development", ref=f"user:{user.pk}")
 
 
 def user_of_bearer(header: str) -> User:

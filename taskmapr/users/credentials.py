@@ -1,0 +1,24 @@
+"""What a request was let in with: `request.auth` of every authenticated request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["native_jwt", "external_jwt", "api_key", "session", "development"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """The accepted credential. Holds nothing secret."""
+
+    kind: Kind
+    #: Whose allowance requests use up, e.g. `user:<id>` or `key:<id>`.
+    ref: str
+    #: What it may be used for; None: everything that its user may do.
+    scopes: frozenset[str] | None = None
+    #: POST requests per minute; None: the limit of the settings.
+    rate_per_minute: int | None = None
+
+    def permits(self, scope: str) -> bool:
+        return self.scopes is None or scope in self.scopes
