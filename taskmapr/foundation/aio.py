@@ -22,6 +22,8 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from taskmapr.foundation.database_state import database_suspect
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -62,6 +64,8 @@ class DatabaseThreads:
             doubtful = connection.errors_occurred or idle_s > IDLE_S
             if doubtful and connection.connection is not None and not connection.is_usable():
                 connection.close()
+                # A new one may take the pool's whole patience; this asks quickly.
+                database_suspect()
             connection.errors_occurred = False
 
     def _keep(self) -> None:

@@ -16,7 +16,6 @@ import orjson
 import redis.exceptions
 from django.conf import settings
 from django.core import exceptions as django_errors
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.http.response import HttpResponseBase
@@ -24,6 +23,7 @@ from rest_framework import exceptions as drf_errors
 
 from taskmapr.core import errors
 from taskmapr.core.errors import TaskMaprError
+from taskmapr.foundation.database_state import is_connection_loss
 from taskmapr.foundation.telemetry.logs import bound_id, redacted
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def translated(error: Exception) -> TaskMaprError:
     """The TaskMaprError that says what a client may know of this exception."""
     if isinstance(error, TaskMaprError):
         return error
-    if is_database_down(error):
+    if is_connection_loss(error):
         return errors.DatabaseUnavailable()
     if isinstance(error, drf_errors.APIException) and (known := _of_drf(error)):
         return known
@@ -134,14 +134,6 @@ def problem_in_place_of(response: HttpResponseBase, request: HttpRequest) -> Htt
         if name in response.headers:
             problem.headers[name] = response.headers[name]
     return problem
-
-
-def is_database_down(error: Exception) -> bool:
-    """True for a lost or refused connection; false for a query that failed (a deadlock, a lock)."""
-    if not isinstance(error, OperationalError | InterfaceError):
-        return False
-    state = getattr(error.__cause__, "sqlstate", None) or "08"
-    return state.startswith(("08", "57P", "53"))
 
 
 def _is_page(response: HttpResponseBase) -> bool:

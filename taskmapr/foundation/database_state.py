@@ -1,0 +1,103 @@
+"""Is Postgres there? What this process knows of it, so that not every request has to find out.
+
+Whoever loses the connection says so (`database_went_away`). From then on one thread asks Postgres
+every PROBE_S seconds until it answers, and everybody else does without (`database_is_away`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Final
+
+import psycopg
+from django.db import Error, InterfaceError, OperationalError, connection
+
+logger = logging.getLogger(__name__)
+
+PROBE_S: Final = 0.5
+#: Seconds that one attempt to connect may take.
+CONNECT_S: Final = 2
+#: The warning is repeated at most this often.
+WARN_EVERY_S: Final = 60.0
+
+
+class DatabaseGate:
+    """One per process. `answers`: asks Postgres once, on a connection of its own."""
+
+    def __init__(self, answers: Callable[[], bool]) -> None:
+        self._answers = answers
+        self._lock = threading.Lock()
+        self._is_away = False
+        self._warned_at = -WARN_EVERY_S
+
+    @property
+    def is_away(self) -> bool:
+        return self._is_away
+
+    def went_away(self, error: BaseException) -> None:
+        """A connection was lost or refused. Cheap when that is known already."""
+        with self._lock:
+            if self._is_away:
+                return
+            self._is_away = True
+        self._warn(error)
+        threading.Thread(target=self._watch, name="database-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._answers():
+            time.sleep(PROBE_S)
+        self._is_away = False
+        logger.info("[TaskMapr] Postgres is back")
+
+    def _warn(self, error: BaseException) -> None:
+        if time.monotonic() - self._warned_at < WARN_EVERY_S:
+            return
+        self._warned_at = time.monotonic()
+        logger.warning(
+            "[TaskMapr] Postgres cannot be reached. Reason: %s. Impact: new sessions will not"
+            " survive a restart of Redis, and tools that change something are not offered."
+            " Action: continuing with sessions in memory; Postgres is used again when it answers.",
+            type(error.__cause__ or error).__name__,
+        )
+
+
+def is_connection_loss(error: BaseException) -> bool:
+    """True for a lost or refused connection; false for a query that failed (a deadlock, a lock)."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None) or "08"
+    return state.startswith(("08", "57P", "53"))
+
+
+def _postgres_answers() -> bool:
+    params = {**connection.get_connection_params(), "connect_timeout": CONNECT_S}
+    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
+        params.pop(name, None)
+    try:
+        with closing(psycopg.connect(**params)) as probe:
+            probe.execute("SELECT 1")
+    except (psycopg.Error, Error):
+        return False
+    return True
+
+
+_gate = DatabaseGate(_postgres_answers)
+
+
+def database_is_away() -> bool:
+    return _gate.is_away
+
+
+def database_went_away(error: BaseException) -> None:
+    """Tell that a connection was lost; `is_connection_loss` says whether one was."""
+    _gate.went_away(error)
+
+
+def database_suspect() -> None:
+    """A kept connection turned out dead: a restart, or an outage? Asks before anybody waits."""
+    if not _gate.is_away and not _postgres_answers():
+        _gate.went_away(OperationalError("no answer"))
