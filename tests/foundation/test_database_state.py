@@ -33,9 +33,9 @@ def test_it_is_away_until_it_answers(postgres: Postgres) -> None:
     assert not gate.is_away
     gate.went_away(OperationalError())
     assert gate.is_away
-    wait_until(lambda: postgres.asked > 0)
+    wait_until(lambda: postgres.asked > 0, timeout_s=5)
     postgres.is_up.set()
-    wait_until(lambda: not gate.is_away)
+    wait_until(lambda: not gate.is_away, timeout_s=5)
 
 
 @pytest.mark.req("OV-63")
@@ -47,9 +47,9 @@ def test_many_losses_make_one_warning_with_four_parts(
         for _ in range(5):
             gate.went_away(OperationalError())
         postgres.is_up.set()
-        wait_until(lambda: not gate.is_away)
+        wait_until(lambda: not gate.is_away, timeout_s=5)
         gate.went_away(OperationalError())
-        wait_until(lambda: not gate.is_away)
+        wait_until(lambda: not gate.is_away, timeout_s=5)
     (record,) = [r for r in caplog.records if r.name == "taskmapr.foundation.database_state"]
     for part in ("cannot be reached", "Reason:", "Impact:", "Action:"):
         assert part in record.getMessage()
