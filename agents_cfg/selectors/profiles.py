@@ -70,6 +70,12 @@ def _choose(name: str | None, origin: str | None) -> OverlayProfile:
     return by_origin or profiles.filter(is_default=True).first() or OverlayProfile(name="default")
 
 
+def profile_origins() -> set[str]:
+    """Every origin that some profile allows."""
+    lists = OverlayProfile.objects.values_list("allowed_origins", flat=True)
+    return {origin for origins in lists for origin in origins}
+
+
 def profile_get(profile_id: int | None) -> OverlayProfile:
     """A stored profile by id; the built-in defaults if it is gone."""
     return _fresh.get(("get", profile_id), lambda: _get(profile_id))

@@ -8,6 +8,7 @@ them by (`is_api_path`), for programs sign in by header.
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import closing
@@ -26,14 +27,14 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.urls import is_valid_path
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from taskmapr.core.errors import InvalidRequest, PayloadTooLarge, TaskMaprError
 from taskmapr.foundation.bodies import BODY_BYTES, TOO_LARGE
-from taskmapr.foundation.paths import is_api_path
+from taskmapr.foundation.paths import is_api_path, spelled_path
 from taskmapr.foundation.problems import problem_in_place_of, problem_response
 from taskmapr.foundation.telemetry.logs import bind_only
+from taskmapr.foundation.telemetry.requests import request_log
 
 GetResponse = Callable[[HttpRequest], Any]
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -72,9 +73,13 @@ class _Middleware:
 
 
 class RequestIdMiddleware(_Middleware):
-    """Takes over a well-formed X-Request-Id or makes one; binds it to the log; sends it back."""
+    """Takes over a well-formed X-Request-Id or makes one; binds it to the log; sends it back.
+
+    Stands outermost, so it also writes the line about how the request ended.
+    """
 
     def before(self, request: HttpRequest) -> None:
+        request.began_at = time.perf_counter()  # type: ignore[attr-defined]
         sent = request.headers.get("X-Request-Id", "")
         request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
         request.request_id = request_id  # type: ignore[attr-defined]
@@ -82,6 +87,8 @@ class RequestIdMiddleware(_Middleware):
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response.headers["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        if is_api_path(request.path):
+            request_log(request, response, since=request.began_at)  # type: ignore[attr-defined]
         return response
 
 
@@ -92,7 +99,7 @@ class EdgeMiddleware(_Middleware):
     """
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
-        request.path_info = _spelled(request.path_info)
+        request.path_info = spelled_path(request.path_info)
         try:
             _check(request)
         except TaskMaprError as error:
@@ -110,14 +117,6 @@ class EdgeMiddleware(_Middleware):
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Before Django makes a page of it, which in debug mode would show the stack."""
         return problem_response(error, request) if is_api_path(request.path) else None
-
-
-def _spelled(path: str) -> str:
-    """API routes are declared without a trailing slash; pages may be reached with either."""
-    if is_api_path(path):
-        return path.rstrip("/") or "/"
-    other = path[:-1] if path.endswith("/") else f"{path}/"
-    return other if path != "/" and not is_valid_path(path) and is_valid_path(other) else path
 
 
 def _check(request: HttpRequest) -> None:

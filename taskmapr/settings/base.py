@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from taskmapr.core import jobs
 from taskmapr.foundation.telemetry.logs import logging_config
 from taskmapr.settings.admin_look import UNFOLD  # noqa: F401 - read by the admin's theme
+from taskmapr.settings.cross_origin import *  # noqa: F403
 from taskmapr.settings.env import ROOT, env
 from taskmapr.settings.secrets import secrets_of
 from taskmapr.settings.services import celery_broker_url, databases_of, services_of
@@ -140,7 +141,9 @@ JWT_ALGORITHM = env.choice("JWT_ALGORITHM", ("hs256", "hs384", "hs512"), default
 DISABLE_AUTH = env.flag("DISABLE_AUTH")
 ALLOW_INSECURE = env.flag("TASKMAPR_ALLOW_INSECURE")
 #: A comma list; empty on a developer's machine means pages served from this machine.
-CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS", env.words("CORS_ORIGINS"))
+CORS_ALLOWED_ORIGINS = allowed_origins(
+    env.words("CORS_ALLOWED_ORIGINS", env.words("CORS_ORIGINS")), is_local=ENV != "prod"
+)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

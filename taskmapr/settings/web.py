@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MIDDLEWARE = [
     "taskmapr.foundation.middleware.RequestIdMiddleware",
+    "taskmapr.foundation.cors.CrossOriginMiddleware",
     "taskmapr.foundation.middleware.PlainSecurityMiddleware",
     "taskmapr.foundation.csp.ContentPolicyMiddleware",
     "taskmapr.foundation.middleware.EdgeMiddleware",
