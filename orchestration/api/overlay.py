@@ -33,7 +33,9 @@ from taskmapr.core.errors import InvalidInput, NotFound, RunNotFound
 from taskmapr.core.ids import uuid7
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
+from taskmapr.users.authentication import QueryTokenPrincipal
 from taskmapr.users.models import User
+from taskmapr.users.scopes import Scope
 from taskmapr.users.services.dev_user import DEV_USER_ID, DEV_USER_NAME
 
 MAX_HISTORY: Final = 200
@@ -41,6 +43,8 @@ MAX_HISTORY: Final = 200
 
 class OrchestrateApi(StreamingAPIView):
     """Ask about a page. Answers as a stream of events, or as JSON when asked for."""
+
+    required_scope = Scope.OVERLAY
 
     async def post(self, request: Request) -> HttpResponseBase:
         if last_event_id := request.headers.get("Last-Event-ID"):
@@ -77,6 +81,9 @@ class OrchestrateApi(StreamingAPIView):
 class RunStreamApi(StreamingAPIView):
     """Follow a run from any of its events."""
 
+    authentication_classes = (QueryTokenPrincipal,)
+    required_scope = (Scope.OVERLAY, Scope.RUNS_READ)
+
     async def get(self, request: Request, run_id: str) -> HttpResponseBase:
         cursor = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
         wanted = uuid_of(run_id)
@@ -99,6 +106,8 @@ async def _resumed(request: Request, run_id: UUID, after: int) -> HttpResponseBa
 
 class RunApi(APIView):
     """The state of a run, and what it waits for."""
+
+    required_scope = (Scope.OVERLAY, Scope.RUNS_READ)
 
     class OutputSerializer(serializers.ModelSerializer[Run]):
         run_id = serializers.UUIDField(source="pk")
@@ -145,6 +154,8 @@ class RunApi(APIView):
 class RunCancelApi(APIView):
     """Stop a run."""
 
+    required_scope = (Scope.OVERLAY, Scope.RUNS_WRITE)
+
     def post(self, request: Request, run_id: str) -> Response:
         run = run_owned(run_id=_known(run_id), user_id=_user(request).pk)
         run_cancel(run_id=run.pk, by=_name_of(request.user))
@@ -153,6 +164,8 @@ class RunCancelApi(APIView):
 
 class ApprovalApi(APIView):
     """Answer what a run waits for."""
+
+    required_scope = Scope.RUNS_WRITE
 
     class InputSerializer(serializers.Serializer[Any]):
         decision = serializers.ChoiceField(
@@ -177,6 +190,8 @@ class ApprovalApi(APIView):
 
 class HistoryApi(APIView):
     """What was said in a session, oldest first, page by page from the end."""
+
+    required_scope = Scope.HISTORY_READ
 
     def get(self, request: Request, session_key: str) -> Response:
         session = session_owned(session_id=session_key, user_id=_user(request).pk)

@@ -81,6 +81,24 @@ class InvalidToken(NotAuthenticated):
     code, title = "invalid_token", "Invalid token"
 
 
+class InvalidAudience(InvalidToken):
+    """The token was made for another audience than this server."""
+
+    code, title = "invalid_audience", "Token for another audience"
+
+
+class InvalidIssuer(InvalidToken):
+    """The token comes from an issuer that this server does not trust."""
+
+    code, title = "invalid_issuer", "Unknown token issuer"
+
+
+class MissingSubject(InvalidToken):
+    """The token does not say whom it is for."""
+
+    code, title = "missing_subject", "Token without a subject"
+
+
 class TokenExpired(NotAuthenticated):
     """The token was valid and its time is over. Refresh it or sign in again."""
 
@@ -306,6 +324,12 @@ class AuthNotConfigured(Unavailable):
     """No way to sign in is configured on this server."""
 
     code, title, retryable = "auth_not_configured", "Sign-in not configured", False
+
+
+class AuthUnavailable(Unavailable):
+    """The keys of the identity provider cannot be fetched, so its tokens cannot be checked."""
+
+    code, title = "auth_unavailable", "Identity provider unreachable"
 
 
 class ModelNotConfigured(Unavailable):

@@ -13,6 +13,7 @@ from taskmapr.settings.cross_origin import *  # noqa: F403
 from taskmapr.settings.env import ROOT, env
 from taskmapr.settings.secrets import secrets_of
 from taskmapr.settings.services import celery_broker_url, databases_of, services_of
+from taskmapr.settings.sign_in import external_sign_in_of
 from taskmapr.settings.web import *  # noqa: F403
 
 VERSION = "0.1.0"
@@ -138,6 +139,7 @@ SECRET_KEY = _secrets.django
 TASKMAPR_SECRET_KEYS = _secrets.masters
 JWT_SECRET = _secrets.jwt
 JWT_ALGORITHM = env.choice("JWT_ALGORITHM", ("hs256", "hs384", "hs512"), default="hs256").upper()
+EXTERNAL_SIGN_IN = external_sign_in_of(env)
 DISABLE_AUTH = env.flag("DISABLE_AUTH")
 ALLOW_INSECURE = env.flag("TASKMAPR_ALLOW_INSECURE")
 #: A comma list; empty on a developer's machine means pages served from this machine.

@@ -22,7 +22,10 @@ API_PREFIXES = ("/api", "/health", "/metrics")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["taskmapr.users.authentication.Principal"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "taskmapr.users.permissions.HasScope",
+    ],
     "DEFAULT_PARSER_CLASSES": ["taskmapr.foundation.json_bodies.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["taskmapr.foundation.json_bodies.JsonRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "taskmapr.foundation.json_bodies.FirstRenderer",

@@ -1,4 +1,4 @@
-"""Accounts, their data keys, sign-ins and identities of other providers."""
+"""Accounts, their data keys, sign-ins, API keys and identities of other providers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -129,6 +130,47 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return f"refresh token {self.id}"
+
+
+class ApiKey(models.Model):
+    """A key with which a program acts for a user, limited to scopes. The key itself is not kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey("users.User", on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100, help_text="Which program has it, and where")
+    #: How the key begins, to recognise it by. Tells nothing of the rest.
+    beginning = models.CharField(max_length=12, editable=False)
+    #: SHA-256 of the key as hex. The key has 256 random bits, so the hash needs no salt.
+    key_hash = models.CharField(max_length=64, unique=True, editable=False)
+    #: Of `users.scopes.Scope`; at least one.
+    scopes = ArrayField(models.CharField(max_length=32))
+    rate_per_minute = models.PositiveIntegerField(
+        "requests per minute", null=True, blank=True, help_text="Empty: the server's own limit"
+    )
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never")
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    #: The operator who made it; None once that account is gone.
+    created_by = models.ForeignKey(
+        "users.User", on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created_at", "id")
+        verbose_name = "API key"
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(rate_per_minute=None) | models.Q(rate_per_minute__gte=1),
+                name="users_apikey_rate_is_positive",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(scopes=[]), name="users_apikey_is_good_for_something"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.beginning}…)"
 
 
 class ExternalIdentity(models.Model):

@@ -1,11 +1,12 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
 
+from taskmapr.users.development import keys_forget
 from taskmapr.users.models import User
 from taskmapr.users.services.sign_ins import AuthTokens, tokens_issue
 
@@ -18,6 +19,14 @@ def _counters(request: pytest.FixtureRequest) -> None:
     uses_db = {"db", "transactional_db"} & set(request.fixturenames)
     if uses_db or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("redis_url")
+
+
+@pytest.fixture(autouse=True)
+def _keys_unknown() -> Iterator[None]:
+    """What the process remembers of other tests' keys."""
+    keys_forget()
+    yield
+    keys_forget()
 
 
 @pytest.fixture

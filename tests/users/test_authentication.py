@@ -2,7 +2,7 @@ import pytest
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 
-from taskmapr.users.authentication import is_local
+from taskmapr.users.development import is_local
 from taskmapr.users.models import User
 from taskmapr.users.services.dev_user import DEV_USER_ID
 

@@ -17,6 +17,7 @@ from taskmapr.users.api.serializers import (
     tokens_out,
 )
 from taskmapr.users.models import User
+from taskmapr.users.scopes import ANY
 from taskmapr.users.services.accounts import user_delete_own, user_register
 from taskmapr.users.services.sign_ins import tokens_refresh, user_login, user_logout
 
@@ -51,6 +52,8 @@ class LogoutView(APIView):
 
 
 class MeView(APIView):
+    required_scope = {"GET": ANY}
+
     def get(self, request: Request) -> Response:
         return Response(profile_out(_user(request)))
 

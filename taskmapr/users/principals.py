@@ -1,0 +1,54 @@
+"""From one token to the user whom it lets in: API keys and access tokens."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from django.utils import timezone
+
+from taskmapr.core.errors import InvalidToken, TokenExpired
+from taskmapr.users.credentials import Credential
+from taskmapr.users.models import User
+from taskmapr.users.selectors import api_key_by_hash, user_by_id
+from taskmapr.users.services.api_keys import PREFIX, api_key_hash, api_key_used
+from taskmapr.users.tokens import access_token_read
+
+Admitted = tuple[User, Credential]
+
+#: What a token may be made of (RFC 6750, section 2.1), and how long it may be.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+TOKEN_LENGTH_MAX: Final = 8192
+
+
+def principal_of_token(text: str) -> Admitted:
+    """Whoever presents this token. Reads the user's row, so closed accounts are refused at once.
+
+    Raises InvalidToken (or a kind of it), TokenExpired, or an Unavailable.
+    """
+    if len(text) > TOKEN_LENGTH_MAX or not _TOKEN.fullmatch(text):
+        raise InvalidToken
+    return principal_of_key(text) if text.startswith(PREFIX) else _of_jwt(text)
+
+
+def principal_of_key(text: str) -> Admitted:
+    """As `principal_of_token`, for API keys only."""
+    key = api_key_by_hash(api_key_hash(text)) if text.startswith(PREFIX) else None
+    if key is None or key.revoked_at is not None or not key.user.is_active:
+        raise InvalidToken
+    if key.expires_at is not None and key.expires_at <= timezone.now():
+        raise TokenExpired("The API key's time is over.")
+    api_key_used(key=key)
+    return key.user, Credential(
+        kind="api_key",
+        ref=f"key:{key.pk}",
+        scopes=frozenset(key.scopes),
+        rate_per_minute=key.rate_per_minute,
+    )
+
+
+def _of_jwt(text: str) -> Admitted:
+    user = user_by_id(access_token_read(text))
+    if user is None or not user.is_active:
+        raise InvalidToken
+    return user, Credential(kind="native_jwt", ref=f"user:{user.pk}")
