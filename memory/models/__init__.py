@@ -1,0 +1,3 @@
+from memory.models.item import MemoryItem
+
+__all__ = ["MemoryItem"]

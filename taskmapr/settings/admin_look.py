@@ -71,6 +71,7 @@ UNFOLD = {
                 "Work",
                 _item("Runs", "bolt", "orchestration_run"),
                 _item("Sessions", "forum", "orchestration_session"),
+                _item("Memory", "bookmark", "memory_memoryitem"),
             ),
             _group(
                 "Set-up",

@@ -84,7 +84,10 @@ def logging_config(*, json: bool, level: str = "INFO") -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": formatter}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
-            **{app: {"level": level} for app in ("taskmapr", "orchestration", "agents_cfg")},
+            **{
+                app: {"level": level}
+                for app in ("taskmapr", "orchestration", "agents_cfg", "memory")
+            },
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             # Django repeats what the problem translator has logged or answered.
             "django.request": {"level": "ERROR"},

@@ -1,0 +1,3 @@
+from memory.admin import items
+
+__all__ = ["items"]
