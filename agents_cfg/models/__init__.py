@@ -1,0 +1,17 @@
+from agents_cfg.models.model_profile import ModelAdapter, ModelProfile
+from agents_cfg.models.overlay_profile import (
+    DisconnectPolicy,
+    OverlayProfile,
+    default_tools,
+    everything,
+)
+
+# Migrations name the two functions by this path.
+__all__ = [
+    "DisconnectPolicy",
+    "ModelAdapter",
+    "ModelProfile",
+    "OverlayProfile",
+    "default_tools",
+    "everything",
+]
