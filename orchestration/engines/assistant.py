@@ -21,6 +21,8 @@ from orchestration.page.request import OverlayRequest
 from orchestration.prompts.conversation import earlier_messages, messages_for_model
 from orchestration.prompts.hygiene import DataQuoter
 from orchestration.prompts.overlay import compose
+from orchestration.prompts.recalled import Recalled
+from orchestration.selectors.recall import recalled_for
 from orchestration.selectors.sessions import SessionMessage, session_messages_before
 from orchestration.services.leases import Claim
 from orchestration.tools.offered import Offered, tools_offered
@@ -49,18 +51,26 @@ class Setup:
     continues_unread: bool
     #: The session's chat messages before this prompt, oldest first.
     remembered: list[dict[str, Any]]
+    #: What is known from the user's other sessions; only a new session is told.
+    recalled: Recalled
 
 
 def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
     row = profile_get(claim.profile_id)
     endpoint = endpoint_for(row, request.config.model)
-    earlier = (
-        session_messages_before(
+    earlier: list[SessionMessage] = []
+    recalled = Recalled()
+    if claim.session_id is not None and claim.events[0].data.get("session_resumed"):
+        earlier = session_messages_before(
             session_id=claim.session_id, run_id=claim.run_id, sealer=claim.sealer
         )
-        if claim.session_id is not None and claim.events[0].data.get("session_resumed")
-        else []
-    )
+    elif claim.session_id is not None:
+        recalled = recalled_for(
+            user_id=claim.owner_id,
+            session_id=claim.session_id,
+            sessions=row.recall_sessions,
+            preferences=row.recall_preferences,
+        )
     return Setup(
         profile=profile_view(row, supports_tools=endpoint.supports_tools),
         endpoint=endpoint,
@@ -68,6 +78,7 @@ def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
         max_turns=row.max_turns or settings.TASKMAPR["max_turns"],
         continues_unread=row.disconnect_policy == "continue",
         remembered=_remembered(earlier),
+        recalled=recalled,
     )
 
 
@@ -163,9 +174,9 @@ class AssistantEngine:
             tools=[spec.name for spec in setup.offered.tools],
             missing=setup.offered.missing,
             earlier=earlier_messages(setup.remembered, request),
-            notes=(),
+            recalled=setup.recalled,
         )
-        self._held.instructions = instructions
+        self._held.instructions = setup.recalled.sealed_in(instructions, self._quoter)
         messages = [
             *messages_for_model(setup.remembered, request, quoter=self._quoter),
             *self._quoted(self._held.transcript.messages),

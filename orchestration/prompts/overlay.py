@@ -14,6 +14,7 @@ from orchestration.page.profile import ProfileView, model_choice
 from orchestration.page.request import OverlayRequest
 from orchestration.prompts.hygiene import DataQuoter
 from orchestration.prompts.page_parts import PageParts
+from orchestration.prompts.recalled import Recalled
 
 #: What can be left out when a model's window is too small, in this order; the engine shortens the
 #: conversation between the two.
@@ -23,8 +24,6 @@ _DEFAULT_ROLE: Final = (
     "You are TaskMapr, an assistant inside a web application. You see what the user sees and help"
     " with it."
 )
-_NOTE_LENGTH: Final = 300
-_NOTES: Final = 8
 _PROMPT_LENGTH: Final = 120
 _SYSTEM_ITEMS: Final = 3
 _SYSTEM_LENGTH: Final = 500
@@ -42,7 +41,7 @@ def compose(
     tools: Sequence[str],
     missing: Sequence[str],
     earlier: Sequence[Mapping[str, Any]],
-    notes: Sequence[str],
+    recalled: Recalled,
     leave_out: Collection[Part] = (),
 ) -> str:
     """The instructions for the model.
@@ -50,7 +49,7 @@ def compose(
     marker: random text of at least 16 characters, new for each run.
     tools: registry names of what the model may call; missing: what it would have otherwise.
     earlier: chat messages {role, content} before this prompt, oldest first.
-    notes: what is known from the user's other sessions, at most 8 are told.
+    recalled: what is known of the user from elsewhere.
     """
     quoter = DataQuoter(marker)
     page = PageParts(request, quoter)
@@ -61,7 +60,7 @@ def compose(
         "" if "previews" in leave_out else page.text_previews(),
         page.routes(profile.routes),
         _walkthrough(request, quoter),
-        _recent(request, quoter, earlier, notes),
+        _recent(request, quoter, earlier, recalled),
     ]
     parts = [
         capabilities(profile.role, profile.supports_tools, profile.click_allowed),
@@ -102,6 +101,7 @@ _MANNERS: Final = (
     "- When asked to read something on the page, quote its text word for word.\n"
     "- While a walkthrough is active, help to finish its current step first.\n"
     "- Suggest the next step when there is a sensible one.\n"
+    "- Answer in the way that the user prefers, where the recent context names preferences.\n"
     "- Be concise, and answer in the language of the user."
 )
 
@@ -133,7 +133,7 @@ def _recent(
     request: OverlayRequest,
     quoter: DataQuoter,
     earlier: Sequence[Mapping[str, Any]],
-    notes: Sequence[str],
+    recalled: Recalled,
 ) -> str:
     spoken = [m for m in earlier if m.get("role") in ("user", "assistant") and m.get("content")]
     asked = [str(m["content"]) for m in spoken if m["role"] == "user"][-3:]
@@ -147,10 +147,7 @@ def _recent(
         lines.append(f"custom {quoter.json(request.custom_context, _CUSTOM_BYTES)}")
     told = [item.content for item in request.history if item.role == "system"][-_SYSTEM_ITEMS:]
     lines += [f"- the application noted: {quoter.text(text, _SYSTEM_LENGTH)}" for text in told]
-    lines += [
-        f"- from earlier sessions: {quoter.text(note, _NOTE_LENGTH)}" for note in notes[:_NOTES]
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *recalled.lines(quoter)])
 
 
 def _whereabouts(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from orchestration.page.profile import ProfileView, Route
 from orchestration.page.request import parse_request
 from orchestration.prompts.overlay import compose
+from orchestration.prompts.recalled import Recalled
 
 MARKER = "0123456789abcdef0123456789abcdef"
 END = f"<<end of page-data {MARKER}>>"
@@ -23,7 +24,7 @@ TAGS = {
 def composed(profile: ProfileView | None = None, **changes) -> str:
     body = {"prompt": "go to tags", "domElements": [TAGS]}
     body["pageContext"] = {"pathname": "/posts", "search": "?page=2", "title": "Posts"}
-    told = {"tools": (), "missing": (), "earlier": (), "notes": (), "leave_out": ()}
+    told = {"tools": (), "missing": (), "earlier": (), "recalled": Recalled(), "leave_out": ()}
     told |= {key: changes.pop(key) for key in list(changes) if key in told}
     return compose(
         parse_request({**body, **changes}),
@@ -150,16 +151,15 @@ def test_recent_context():
     earlier = [{"role": "user", "content": f"{n} " + "q" * 200} for n in range(4)]
     earlier.insert(1, {"role": "assistant", "content": "answer"})
     earlier.append({"role": "tool", "tool_call_id": "c", "content": "r"})
-    recent = lines_after(
-        composed(earlier=earlier, notes=["likes tea", "n" * 400]), "RECENT CONTEXT"
-    )
+    recalled = Recalled(sessions=("n" * 400,), preferences=("likes tea",))
+    recent = lines_after(composed(earlier=earlier, recalled=recalled), "RECENT CONTEXT")
     text = composed(earlier=earlier)
 
     assert "RECENT CONTEXT: 5 earlier messages" in text
     assert recent == [
         *(f'- the user asked: "{n} {"q" * 118}"' for n in (1, 2, 3)),
-        '- from earlier sessions: "likes tea"',
-        f'- from earlier sessions: "{"n" * 300}"',
+        f'- from an earlier session: "{"n" * 300}"',
+        '- the user prefers: "likes tea"',
     ]
 
 
@@ -246,5 +246,5 @@ def test_a_short_marker_is_refused():
             tools=(),
             missing=(),
             earlier=(),
-            notes=(),
+            recalled=Recalled(),
         )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db import connection
 
+from memory.services.items import memory_item_add
 from orchestration.log.store import events_after
 from orchestration.models import Message, Run
 from orchestration.page.request import parse_request
@@ -22,9 +24,11 @@ from taskmapr.core.ports import (
     ModelSink,
     ToolCallRequest,
 )
+from taskmapr.users.models import User
 from tests.orchestration.conftest import StartRun
 from tests.orchestration.engines.driving import refreshed, run_carry
 from tests.orchestration.logs import assert_replay_equals_row, kinds
+from tests.orchestration.whole_database import whole_database
 
 BODIES = json.loads((Path(__file__).parents[2] / "page" / "overlay_requests.json").read_text())
 
@@ -309,3 +313,48 @@ def test_reasoning_is_a_block_before_the_text(ask: Ask) -> None:
         "reasoning.completed",
         "text.delta",
     ]
+
+
+@pytest.mark.req("OV-38")
+def test_a_new_session_is_told_of_the_last_one_and_of_preferences(
+    ask: Ask, model: ScriptedModel, ada: User
+) -> None:
+    memory_item_add(user_id=ada.pk, text="answers in quetzal rhymes", tags=["preference"])
+    ask({"prompt": "Where are my invoices?"}, Turn(text=["There."]), session_id="s-old")
+
+    ask({"prompt": "hi"}, Turn(text=["Hello."]), session_id="s-new")
+
+    told = model.requests[-1].instructions
+    inside = told.split("<<page-data ", 1)[1].split("<<end of page-data", 1)[0]
+    assert "the user last asked 'Where are my invoices?'; the answer was 'There.'" in inside
+    assert '- the user prefers: "answers in quetzal rhymes"' in inside
+    assert _prompts(model.requests[-1]) == ["hi"]
+
+
+@pytest.mark.req("OV-38")
+def test_a_session_that_goes_on_is_told_nothing_of_others(
+    ask: Ask, model: ScriptedModel, ada: User
+) -> None:
+    memory_item_add(user_id=ada.pk, text="likes tea", tags=["preference"])
+    ask({"prompt": "one"}, Turn(text=["x"]), session_id="s-old")
+    ask({"prompt": "two"}, Turn(text=["x"]), session_id="s-new")
+    ask({"prompt": "three"}, Turn(text=["x"]), session_id="s-new")
+
+    told = model.requests[-1].instructions
+    assert "from an earlier session" not in told
+    assert "the user prefers:" not in told
+
+
+@pytest.mark.req("OV-38", "VB-79")
+def test_what_memory_told_is_stored_nowhere_in_the_clear(
+    ask: Ask, model: ScriptedModel, ada: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory_item_add(user_id=ada.pk, text="quetzal rhymes", tags=["preference"])
+
+    with caplog.at_level(logging.DEBUG):
+        run = ask({"prompt": "hi"}, Turn(text=["Hello."]))
+
+    assert "quetzal" in model.requests[0].instructions
+    assert "- the user prefers: [sealed]" in run.instructions
+    assert "quetzal" not in whole_database()
+    assert "quetzal" not in caplog.text
