@@ -1,7 +1,13 @@
-"""How the admin looks: names, colours and the way through it."""
+"""How the admin looks: names, colours and the way through it.
+
+A section of the sidebar is one `_item` line; who may not see its list does not see the line.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -34,13 +40,53 @@ _INDIGO = {
 
 
 def _group(title: str, *items: dict[str, object]) -> dict[str, object]:
-    return {"title": title, "separator": True, "items": list(items)}
+    return {"title": title, "separator": bool(title), "items": list(items)}
 
 
 def _item(title: str, icon: str, model: str) -> dict[str, object]:
-    """A line of the sidebar. model: `<app label>_<model name>` as in the admin's route names."""
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+    """The list of a model. model: `<app label>_<model name>` as in the admin's route names."""
+    return _page(title, icon, f"{model}_changelist", "{0}.view_{2}".format(*model.rpartition("_")))
 
+
+def _page(title: str, icon: str, route: str, permission: str = "") -> dict[str, object]:
+    """Any page of the admin by the name of its route; without a permission, all staff see it."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{route}"),
+        "permission": _having(permission),
+    }
+
+
+def _having(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: not permission or request.user.has_perm(permission)
+
+
+SIDEBAR = [
+    _group("", _page("Dashboard", "monitoring", "index")),
+    _group(
+        "Work",
+        _item("Runs", "bolt", "orchestration_run"),
+        _item("Sessions", "forum", "orchestration_session"),
+        _item("Memory", "bookmark", "memory_memoryitem"),
+    ),
+    _group(
+        "Assistant",
+        _item("Overlay profiles", "tune", "agents_cfg_overlayprofile"),
+        _item("Model profiles", "neurology", "agents_cfg_modelprofile"),
+    ),
+    _group(
+        "People",
+        _item("Users", "person", "users_user"),
+        _item("Groups", "group", "auth_group"),
+        _item("External identities", "badge", "users_externalidentity"),
+    ),
+    _group(
+        "Access",
+        _item("Sign-ins", "key", "users_refreshtoken"),
+        _item("Data keys", "lock", "users_datakey"),
+    ),
+]
 
 UNFOLD = {
     "SITE_TITLE": "TaskMapr",
@@ -64,28 +110,5 @@ UNFOLD = {
         lambda request: static("taskmapr/admin.css"),
     ],
     "COLORS": {"base": _SLATE, "primary": _INDIGO},
-    "SIDEBAR": {
-        "show_search": True,
-        "navigation": [
-            _group(
-                "Work",
-                _item("Runs", "bolt", "orchestration_run"),
-                _item("Sessions", "forum", "orchestration_session"),
-                _item("Memory", "bookmark", "memory_memoryitem"),
-            ),
-            _group(
-                "Set-up",
-                _item("Overlay profiles", "tune", "agents_cfg_overlayprofile"),
-                _item("Model profiles", "neurology", "agents_cfg_modelprofile"),
-            ),
-            _group(
-                "People",
-                _item("Users", "person", "users_user"),
-                _item("Groups", "group", "auth_group"),
-                _item("Sign-ins", "key", "users_refreshtoken"),
-                _item("External identities", "badge", "users_externalidentity"),
-                _item("Data keys", "lock", "users_datakey"),
-            ),
-        ],
-    },
+    "SIDEBAR": {"show_search": True, "navigation": SIDEBAR},
 }
