@@ -1,10 +1,13 @@
-"""The reference pages that are written from the code: events and errors."""
+"""What is written into `docs/` from the code: events, errors, the API document."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
 
+import orjson
+
+from orchestration.api.document import document
 from taskmapr.core.errors import TaskMaprError, error_classes
 from taskmapr.core.events import CATALOGUE, EventKind
 
@@ -13,7 +16,16 @@ _MADE = "<!-- Made by `python manage.py docs`. Change the code, not this page. -
 
 def pages() -> dict[str, str]:
     """The text of each page by its name in `docs/`."""
-    return {"events.md": _page(_events()), "errors.md": _page(_errors())}
+    return {
+        "events.md": _page(_events()),
+        "errors.md": _page(_errors()),
+        "openapi.json": _indented(document()),
+    }
+
+
+def _indented(json: bytes) -> str:
+    """One member on a line, so that a changed interface is read as a change."""
+    return orjson.dumps(orjson.loads(json), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
 def _page(lines: Iterator[str]) -> str:

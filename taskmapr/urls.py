@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from orchestration.api.reference import service_docs
-from orchestration.api.service import service_health, service_root
+from orchestration.api.reference import docs_page, openapi_json, redoc_page
+from orchestration.api.service import service_alive, service_health, service_ready, service_root
 
 handler400 = "taskmapr.foundation.pages.bad_request"
 handler403 = "taskmapr.foundation.pages.permission_denied"
@@ -16,7 +16,11 @@ handler500 = "taskmapr.foundation.pages.server_error"
 urlpatterns = [
     path("", service_root, name="root"),
     path("health", service_health, name="health"),
-    path("docs", service_docs, name="docs"),
+    path("health/ready", service_ready, name="ready"),
+    path("api/v1/health", service_alive, name="alive"),
+    path("openapi.json", openapi_json, name="openapi"),
+    path("docs", docs_page, name="docs"),
+    path("redoc", redoc_page, name="redoc"),
     path("", include("orchestration.urls")),
     path("", include("taskmapr.foundation.urls")),
     path("api/v1/", include("taskmapr.users.urls")),

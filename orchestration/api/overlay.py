@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from orchestration.api import described
 from orchestration.api.streams import (
     Followed,
     event_id_of,
@@ -46,6 +47,7 @@ class OrchestrateApi(StreamingAPIView):
 
     required_scope = Scope.OVERLAY
 
+    @described.ORCHESTRATE
     async def post(self, request: Request) -> HttpResponseBase:
         if last_event_id := request.headers.get("Last-Event-ID"):
             run_id, after = event_id_of(last_event_id)
@@ -84,6 +86,7 @@ class RunStreamApi(StreamingAPIView):
     authentication_classes = (QueryTokenPrincipal,)
     required_scope = (Scope.OVERLAY, Scope.RUNS_READ)
 
+    @described.RUN_STREAM
     async def get(self, request: Request, run_id: str) -> HttpResponseBase:
         cursor = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
         wanted = uuid_of(run_id)
@@ -135,6 +138,7 @@ class RunApi(APIView):
                 "finished_at",
             )
 
+    @described.RUN
     def get(self, request: Request, run_id: str) -> Response:
         run = run_owned(run_id=_known(run_id), user_id=_user(request).pk)
         waiting = [
@@ -156,6 +160,7 @@ class RunCancelApi(APIView):
 
     required_scope = (Scope.OVERLAY, Scope.RUNS_WRITE)
 
+    @described.RUN_CANCEL
     def post(self, request: Request, run_id: str) -> Response:
         run = run_owned(run_id=_known(run_id), user_id=_user(request).pk)
         run_cancel(run_id=run.pk, by=_name_of(request.user))
@@ -173,6 +178,7 @@ class ApprovalApi(APIView):
         )
         answer = serializers.CharField(required=False, allow_blank=True, default="")
 
+    @described.APPROVAL
     def post(self, request: Request, approval_id: str) -> Response:
         given = self.InputSerializer(data=request.data)
         given.is_valid(raise_exception=True)
@@ -193,6 +199,7 @@ class HistoryApi(APIView):
 
     required_scope = Scope.HISTORY_READ
 
+    @described.HISTORY
     def get(self, request: Request, session_key: str) -> Response:
         session = session_owned(session_id=session_key, user_id=_user(request).pk)
         messages, following = session_history(

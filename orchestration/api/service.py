@@ -1,4 +1,4 @@
-"""What the service says of itself: `/` and `/health`."""
+"""What the service says of itself: what it is, and whether everything is there."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ENDPOINTS: Final = {
 
 async def service_root(request: HttpRequest) -> HttpResponseBase:
     """JSON for programs, a small page for browsers; needs nothing to be up."""
+    health = await _check.health()
     if prefers_html(request.headers.get("Accept", "")):
-        health = await _check.health()
         context: dict[str, Any] = {
             "health": health.as_json(),
             "version": settings.VERSION,
@@ -38,7 +38,7 @@ async def service_root(request: HttpRequest) -> HttpResponseBase:
             "status": "ok",
             "service": "taskmapr",
             "version": settings.VERSION,
-            "mcp_available": False,
+            "mcp_available": health.mcp == "available",
             "endpoints": ENDPOINTS,
         }
     )
@@ -47,6 +47,18 @@ async def service_root(request: HttpRequest) -> HttpResponseBase:
 async def service_health(request: HttpRequest) -> JsonResponse:
     health = await _check.health()
     return JsonResponse(health.as_json(), status=503 if health.status == "unhealthy" else 200)
+
+
+async def service_ready(request: HttpRequest) -> JsonResponse:
+    """For load balancers: names of what is missing, and no more."""
+    failing = (await _check.health()).failing
+    told = {"status": "not ready" if failing else "ready", "failing": failing}
+    return JsonResponse(told, status=503 if failing else 200)
+
+
+async def service_alive(request: HttpRequest) -> JsonResponse:
+    """Asks nothing of anybody: the process answers."""
+    return JsonResponse({"status": "ok", "version": settings.VERSION})
 
 
 def prefers_html(accept: str) -> bool:

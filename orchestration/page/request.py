@@ -37,7 +37,7 @@ MAX_PROMPT: Final = 32_000
 MAX_CUSTOM_BYTES: Final = 16_384
 #: Elements that are looked at closely; a body of broken ones must not cost seconds.
 _MAX_EXAMINED: Final = 4 * MAX_ELEMENTS
-_SESSION_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,200}")
+SESSION_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ class _Reader:
 
     def _session_id(self) -> str | None:
         session_id: str | None = self._member("sessionId", str)
-        if session_id is not None and not _SESSION_ID.fullmatch(session_id):
+        if session_id is not None and not SESSION_ID.fullmatch(session_id):
             self._problems.append(("sessionId", "must be 1 to 200 letters, digits or ._:@-"))
         return session_id
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
 
 from django.conf import settings
+from django.core.files.storage import storages
 from django.db import Error, connection
 
 from taskmapr.core import wired
@@ -18,6 +22,9 @@ from taskmapr.foundation.aio import in_database
 LIMIT_S: Final = 1.0
 CACHED_S: Final = 2.0
 
+McpState = Literal["available", "unavailable", "not configured"]
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
@@ -25,16 +32,30 @@ class Health:
 
     has_database: bool
     has_redis: bool
+    has_storage: bool
+    mcp: McpState
     workers: int
     queue_depth: dict[str, int]
     checked_at: datetime
 
     @property
     def status(self) -> str:
-        """Without Redis nothing can be started; without a worker or database some things cannot."""
+        """Without Redis nothing can be started; without one of the others some things cannot."""
         if not self.has_redis:
             return "unhealthy"
-        return "healthy" if self.has_database and self.workers else "degraded"
+        is_whole = self.has_database and self.workers and self.mcp != "unavailable"
+        return "healthy" if is_whole else "degraded"
+
+    @property
+    def failing(self) -> list[str]:
+        """What keeps this server from doing all that it is asked. Names, and nothing else."""
+        found = {
+            "database": self.has_database,
+            "redis": self.has_redis,
+            "workers": self.workers,
+            "storage": self.has_storage,
+        }
+        return [name for name, is_there in found.items() if not is_there]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -42,7 +63,7 @@ class Health:
             "service": "healthy",
             "db": "connected" if self.has_database else "not connected",
             "redis": "connected" if self.has_redis else "not connected",
-            "mcp": "not configured",
+            "mcp": self.mcp,
             "workers": self.workers,
             "queue_depth": self.queue_depth,
             "persistence": "database" if self.has_database else "memory",
@@ -69,24 +90,34 @@ class HealthCheck:
 
 
 async def _checked() -> Health:
-    has_database, (has_redis, workers, depths) = await asyncio.gather(
-        _within_limit(_database, False), _within_limit(_queue, (False, 0, {}))
+    has_database, queue, has_storage = await asyncio.gather(
+        _within_limit(in_database(_database), False),
+        _within_limit(in_database(_queue), (False, 0, {})),
+        _within_limit(asyncio.to_thread(_storage), False),
     )
+    has_redis, workers, depths = queue
     return Health(
         has_database=has_database,
         has_redis=has_redis,
+        has_storage=has_storage,
+        mcp=mcp_state(),
         workers=workers,
         queue_depth=depths,
         checked_at=datetime.now(UTC),
     )
 
 
-async def _within_limit(check: Any, otherwise: Any) -> Any:
+async def _within_limit(check: Awaitable[T], otherwise: T) -> T:
     try:
         async with asyncio.timeout(LIMIT_S):
-            return await in_database(check)
+            return await check
     except TimeoutError:
         return otherwise
+
+
+def mcp_state() -> McpState:
+    """No tool server can be configured yet."""
+    return "not configured"
 
 
 def _database() -> bool:
@@ -104,3 +135,11 @@ def _queue() -> tuple[bool, int, dict[str, int]]:
         return True, len(signals.workers()), signals.queue_depths(settings.WORKER_QUEUES)
     except QueueUnavailable:
         return False, 0, {}
+
+
+def _storage() -> bool:
+    """True when files of runs can be written. The folder itself is made with the first of them."""
+    folder = Path(getattr(storages["artifacts"], "location", "/"))
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK)

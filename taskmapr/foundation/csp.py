@@ -10,7 +10,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 HEADER: Final = "Content-Security-Policy"
-_ADMIN: Final = "/admin/"
 
 _COMMON: Final = (
     "default-src 'none'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
@@ -22,6 +21,14 @@ PAGE_POLICY: Final = _COMMON + "script-src 'self'; style-src 'self'"
 ADMIN_POLICY: Final = (
     _COMMON + "script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'"
 )
+
+
+#: The API pages write styles inline; Redoc searches in a worker that it makes of a blob.
+DOCS_POLICY: Final = _COMMON + "script-src 'self'; style-src 'self' 'unsafe-inline'"
+REDOC_POLICY: Final = DOCS_POLICY + "; worker-src blob:"
+
+#: By the beginning of the path; the first that fits.
+_POLICIES: Final = (("/admin/", ADMIN_POLICY), ("/docs", DOCS_POLICY), ("/redoc", REDOC_POLICY))
 
 
 class ContentPolicyMiddleware:
@@ -47,6 +54,6 @@ class ContentPolicyMiddleware:
 
 def _with_policy(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     if response.headers.get("Content-Type", "").startswith("text/html"):
-        is_admin = request.path_info.startswith(_ADMIN)
-        response.headers.setdefault(HEADER, ADMIN_POLICY if is_admin else PAGE_POLICY)
+        fitting = (p for path, p in _POLICIES if request.path_info.startswith(path))
+        response.headers.setdefault(HEADER, next(fitting, PAGE_POLICY))
     return response

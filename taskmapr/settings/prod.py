@@ -5,7 +5,7 @@ from taskmapr.settings.env import env
 
 SECURE_SSL_REDIRECT = env.flag("TASKMAPR_HTTPS_REDIRECT", default=True)
 # Probes come from inside, over plain HTTP.
-SECURE_REDIRECT_EXEMPT = [r"^health/?$", r"^metrics/?$"]
+SECURE_REDIRECT_EXEMPT = [r"^health(/ready)?/?$", r"^api/v1/health/?$", r"^metrics/?$"]
 SECURE_HSTS_SECONDS = env.integer("TASKMAPR_HSTS_SECONDS", 365 * 24 * 3600)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("TASKMAPR_HSTS_SUBDOMAINS")
 SESSION_COOKIE_SECURE = True

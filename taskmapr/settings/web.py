@@ -18,7 +18,7 @@ MIDDLEWARE = [
 ]
 
 #: Paths below these answer programs (JSON errors, no cookies); all others answer people.
-API_PREFIXES = ("/api", "/health", "/metrics")
+API_PREFIXES = ("/api", "/health", "/metrics", "/openapi.json")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["taskmapr.users.authentication.Principal"],
@@ -29,8 +29,31 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["taskmapr.foundation.json_bodies.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["taskmapr.foundation.json_bodies.JsonRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "taskmapr.foundation.json_bodies.FirstRenderer",
+    "DEFAULT_SCHEMA_CLASS": "taskmapr.foundation.openapi.DescribedSchema",
     "EXCEPTION_HANDLER": "taskmapr.foundation.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
+}
+
+#: The API document; `orchestration/api/document.py` adds what is not made from views.
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "TaskMapr",
+    "DESCRIPTION": (
+        "One service that runs AI agents for other programs.\n\n"
+        "Paths answer with and without a slash at the end. Bodies and answers are JSON, streams"
+        " are server-sent events, refusals and failures are problem documents (RFC 9457)."
+    ),
+    "SERVERS": [{"url": "/", "description": "This server"}],
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "TAGS": [
+        {"name": "Overlay", "description": "Ask, follow, read what was said."},
+        {"name": "Runs", "description": "Look at a run, stop it, answer it."},
+        {"name": "Accounts", "description": "Sign in and out."},
+        {"name": "Service", "description": "What the service says of itself."},
+    ],
+    "SCHEMA_PATH_PREFIX": "",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["orchestration.api.document.document_complete"],
 }
 
 PASSWORD_HASHERS = [

@@ -13,7 +13,7 @@ from orchestration.reference import pages
 
 
 class Command(BaseCommand):
-    help = "Writes docs/events.md and docs/errors.md from the code."
+    help = "Writes docs/events.md, docs/errors.md and docs/openapi.json from the code."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from taskmapr.users.api import described
 from taskmapr.users.api.serializers import (
     CredentialsIn,
     PasswordIn,
@@ -30,22 +31,26 @@ class OpenView(APIView):
 
 
 class RegisterView(OpenView):
+    @described.REGISTER
     def post(self, request: Request) -> Response:
         tokens = user_register(**_read(CredentialsIn(data=request.data)))
         return Response(tokens_out(tokens), status=201)
 
 
 class LoginView(OpenView):
+    @described.LOGIN
     def post(self, request: Request) -> Response:
         return Response(tokens_out(user_login(**_read(CredentialsIn(data=request.data)))))
 
 
 class RefreshView(OpenView):
+    @described.REFRESH
     def post(self, request: Request) -> Response:
         return Response(tokens_out(tokens_refresh(**_read(RefreshIn(data=request.data)))))
 
 
 class LogoutView(APIView):
+    @described.LOGOUT
     def post(self, request: Request) -> Response:
         user_logout(user_id=_user(request).pk, **_read(RefreshIn(data=request.data)))
         return Response({"ok": True})
@@ -54,9 +59,11 @@ class LogoutView(APIView):
 class MeView(APIView):
     required_scope = {"GET": ANY}
 
+    @described.ME
     def get(self, request: Request) -> Response:
         return Response(profile_out(_user(request)))
 
+    @described.ME_DELETE
     def delete(self, request: Request) -> Response:
         user_delete_own(user=_user(request), **_read(PasswordIn(data=request.data)))
         return Response({"ok": True}, status=202)

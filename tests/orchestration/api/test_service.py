@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import os
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
+from django.conf import settings
 
 from orchestration.api import service
 from orchestration.api.service import prefers_html
+from orchestration.selectors import health
 from orchestration.selectors.health import HealthCheck
 from tests.orchestration.api.conftest import Call
 
@@ -50,6 +55,79 @@ def test_health_without_a_worker_is_degraded(call: Call) -> None:
     assert told["workers"] == 0
     assert told["queue_depth"]["runs.overlay"] == 0
     datetime.fromisoformat(told["timestamp"])
+
+
+@pytest.mark.req("VB-87")
+@pytest.mark.parametrize("path", ["/api/v1/health", "/api/v1/health/"])
+def test_a_process_that_answers_is_alive(
+    call: Call, path: str, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        answer = call("GET", path, user=None)
+
+    assert (answer.status, answer.json) == (200, {"status": "ok", "version": settings.VERSION})
+
+
+@pytest.mark.req("VB-87")
+def test_it_is_ready_when_nothing_is_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_queue", lambda: (True, 1, {}))
+
+    answer = call("GET", "/health/ready", user=None)
+
+    assert (answer.status, answer.json) == (200, {"status": "ready", "failing": []})
+
+
+@pytest.mark.req("VB-87")
+@pytest.mark.parametrize(
+    ("check", "found", "name"),
+    [
+        ("_database", False, "database"),
+        ("_queue", (False, 0, {}), "redis"),
+        ("_queue", (True, 0, {}), "workers"),
+        ("_storage", False, "storage"),
+    ],
+)
+def test_what_is_missing_is_named(
+    call: Call, monkeypatch: pytest.MonkeyPatch, check: str, found: Any, name: str
+) -> None:
+    monkeypatch.setattr(health, "_queue", lambda: (True, 1, {}))
+    monkeypatch.setattr(health, check, lambda: found)
+
+    answer = call("GET", "/health/ready", user=None)
+
+    assert (answer.status, answer.json["status"]) == (503, "not ready")
+    assert name in answer.json["failing"]
+    assert answer.json.keys() == {"status", "failing"}
+
+
+@pytest.mark.req("VB-87")
+def test_storage_is_a_folder_that_can_be_written(
+    call: Call, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path == tmp_path)
+    folder = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    for location, can_be_written in ((tmp_path / "not" / "yet", True), (tmp_path.parent, False)):
+        options = {"OPTIONS": {"location": location}}
+        settings.STORAGES = {**settings.STORAGES, "artifacts": {**folder, **options}}
+        assert health._storage() is can_be_written
+
+
+@pytest.mark.req("OV-59", "OV-44")
+@pytest.mark.parametrize(
+    ("mcp", "status"),
+    [("available", "healthy"), ("unavailable", "degraded"), ("not configured", "healthy")],
+)
+def test_tool_servers_that_are_away_degrade_it(
+    call: Call, monkeypatch: pytest.MonkeyPatch, mcp: str, status: str
+) -> None:
+    monkeypatch.setattr(health, "_queue", lambda: (True, 1, {}))
+    monkeypatch.setattr(health, "mcp_state", lambda: mcp)
+
+    answer = call("GET", "/health", user=None)
+    root = call("GET", "/", user=None)
+
+    assert (answer.status, answer.json["status"], answer.json["mcp"]) == (200, status, mcp)
+    assert root.json["mcp_available"] is (mcp == "available")
 
 
 @pytest.mark.req("OV-59", "OV-S15")
