@@ -1,4 +1,4 @@
-"""What tokens cost: the endpoint's own prices, else LiteLLM's table.
+"""What tokens cost and how many fit: what the endpoint says itself, else LiteLLM's table.
 
 The table is read from LiteLLM's package as a file (about 3 MB, some 30 ms, once per process):
 importing LiteLLM for it would take seconds. An entry of 0 counts as unknown, because the table
@@ -45,6 +45,13 @@ class TablePriceBook:
             return None
         # Dollars per million tokens are millionths of a dollar per token.
         return math.ceil(round(input_tokens * in_price + output_tokens * out_price, 6))
+
+    def context_tokens(self, endpoint: ModelEndpoint) -> int | None:
+        """As listed for input, which leaves the answer its own room."""
+        if endpoint.context_tokens is not None or adapter_of(endpoint) == "offline":
+            return endpoint.context_tokens
+        listed = _entry_for(endpoint).get("max_input_tokens")
+        return listed if isinstance(listed, int) and listed > 0 else None
 
 
 def _listed_prices(endpoint: ModelEndpoint) -> tuple[float | None, float | None]:

@@ -12,15 +12,14 @@ from django.conf import settings
 
 from agents_cfg.selectors.profiles import endpoint_for, profile_get
 from orchestration.engines.answer import AnswerSink
+from orchestration.engines.briefing import Briefing
 from orchestration.engines.model_turns import ResilientModel
 from orchestration.engines.tool_calls import ToolCaller
 from orchestration.execution.drive import HeldRun
-from orchestration.page.profile import ProfileView, model_choice
+from orchestration.page.profile import ProfileView
 from orchestration.page.profile_rows import profile_view
 from orchestration.page.request import OverlayRequest
-from orchestration.prompts.conversation import earlier_messages, messages_for_model
 from orchestration.prompts.hygiene import DataQuoter
-from orchestration.prompts.overlay import compose
 from orchestration.prompts.recalled import Recalled
 from orchestration.selectors.recall import recalled_for
 from orchestration.selectors.sessions import SessionMessage, session_messages_before
@@ -30,7 +29,7 @@ from orchestration.tools.ui_actions import rules_of
 from taskmapr.core import wired
 from taskmapr.core.errors import MaxTurnsExceeded
 from taskmapr.core.events import ModelResponded
-from taskmapr.core.ports import ModelEndpoint, ModelRequest, ModelResponse, ToolCallRequest
+from taskmapr.core.ports import ModelEndpoint, ModelResponse, ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolSpec, registry
 from taskmapr.foundation.aio import in_database
 
@@ -97,8 +96,7 @@ class AssistantEngine:
     def __init__(self, held: HeldRun) -> None:
         self._held = held
         self._request = OverlayRequest.from_stored(held.claim.input)
-        self._marker = secrets.token_hex(8)
-        self._quoter = DataQuoter(self._marker)
+        self._quoter = DataQuoter(secrets.token_hex(8))
         self._setup: Setup
         self._sink: AnswerSink
         self._caller: ToolCaller
@@ -121,11 +119,14 @@ class AssistantEngine:
         if left < 1:
             raise MaxTurnsExceeded
         self._turn_began = datetime.now(UTC)
+        briefing = self._briefing()
         await wired.ports().agent_loop()(
             model=ResilientModel(
-                model=wired.ports().model(setup.endpoint), on_answering=self._model_answers
+                model=wired.ports().model(setup.endpoint),
+                on_answering=self._model_answers,
+                context=briefing.window,
             ),
-            request=self._model_request(),
+            request=briefing.model_request(setup.endpoint),
             tools=setup.offered.tools,
             invoke=self._invoke,
             sink=self._sink,
@@ -134,6 +135,18 @@ class AssistantEngine:
         )
         self._say_something()
         self._log_end()
+
+    def _briefing(self) -> Briefing:
+        setup = self._setup
+        return Briefing(
+            self._held,
+            self._request,
+            quoter=self._quoter,
+            profile=setup.profile,
+            offered=setup.offered,
+            remembered=setup.remembered,
+            recalled=setup.recalled,
+        )
 
     async def _invoke(self, call: ToolCallRequest, spec: ToolSpec | None) -> str:
         """What a tool says is data like the page: it must not read as an order."""
@@ -161,40 +174,6 @@ class AssistantEngine:
             sent_actions=list(self._sink.sent_actions),
             request=claim.input,
         )
-
-    def _model_request(self) -> ModelRequest:
-        claim, setup, request = self._held.claim, self._setup, self._request
-        choice = model_choice(request.config, setup.profile)
-        instructions = compose(
-            request,
-            setup.profile,
-            marker=self._marker,
-            user_id=str(claim.owner_id),
-            session_id=claim.session_id or "",
-            tools=[spec.name for spec in setup.offered.tools],
-            missing=setup.offered.missing,
-            earlier=earlier_messages(setup.remembered, request),
-            recalled=setup.recalled,
-        )
-        self._held.instructions = setup.recalled.sealed_in(instructions, self._quoter)
-        messages = [
-            *messages_for_model(setup.remembered, request, quoter=self._quoter),
-            *self._quoted(self._held.transcript.messages),
-        ]
-        return ModelRequest(
-            endpoint=setup.endpoint,
-            instructions=instructions,
-            messages=messages,
-            temperature=choice.temperature,
-            max_output_tokens=choice.max_output_tokens,
-            page={k: claim.input.get(k) for k in ("pageContext", "domElements")},
-        )
-
-    def _quoted(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [
-            {**m, "content": self._quoter.tool_text(m["content"])} if m["role"] == "tool" else m
-            for m in messages
-        ]
 
     def _model_answers(self, endpoint: ModelEndpoint) -> None:
         self._answering = endpoint

@@ -1,6 +1,6 @@
-"""Model turns that survive a provider's bad moment: retries, then other models.
+"""Model turns that survive a provider's bad moment: retries, a smaller context, other models.
 
-Both only as long as nothing of an answer has been heard: what a reader saw is never said again.
+All only as long as nothing of an answer has been heard: what a reader saw is never said again.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
-from taskmapr.core.errors import ModelFailed
+from taskmapr.core.errors import ModelFailed, ModelRefusedContext
 from taskmapr.core.ports import ModelEndpoint, ModelPort, ModelRequest, ModelResponse, ModelSink
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,26 @@ def _ignore(endpoint: ModelEndpoint) -> None:
     """Nobody wants to know."""
 
 
+class Context(Protocol):
+    """What fits into the window of the endpoint that a request names."""
+
+    def fitted(self, request: ModelRequest) -> ModelRequest:
+        """The request, smaller where the window is known to be too small for it."""
+
+    def smaller(self, request: ModelRequest, refused: ModelRequest) -> ModelRequest | None:
+        """The request, smaller than the form of it that was refused; None when it cannot be."""
+
+
+class _Whole:
+    """Everything fits."""
+
+    def fitted(self, request: ModelRequest) -> ModelRequest:
+        return request
+
+    def smaller(self, request: ModelRequest, refused: ModelRequest) -> ModelRequest | None:
+        return None
+
+
 @dataclass(kw_only=True, slots=True)
 class ResilientModel:
     """A model port around another one, made for one run.
@@ -42,16 +62,18 @@ class ResilientModel:
     model: ModelPort
     #: Called once a turn, with the endpoint that gave the first output or ended without any.
     on_answering: Callable[[ModelEndpoint], None] = _ignore
+    context: Context = field(default_factory=_Whole)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     jitter: Callable[[float], float] = _spread
 
     async def respond(self, request: ModelRequest, sink: ModelSink) -> ModelResponse:
-        """See ModelPort. Tries the endpoint, then each of its fallbacks, three times each."""
+        """See ModelPort. Tries the endpoint, then each of its fallbacks, three times each; one that
+        finds the context too long is asked once more, with a smaller one."""
         first_failure: ModelFailed | None = None
         for endpoint in (request.endpoint, *request.endpoint.fallbacks):
             heard = _FirstOutput(sink, endpoint, self.on_answering)
             try:
-                return await self._persist(replace(request, endpoint=endpoint), heard)
+                return await self._fit(replace(request, endpoint=endpoint), heard)
             except ModelFailed as failure:
                 if heard.began:
                     raise
@@ -59,6 +81,17 @@ class ResilientModel:
                 logger.warning("Model %s failed: %s", endpoint.model, failure.code)
         assert first_failure is not None  # noqa: S101 - the loop ran at least once
         raise first_failure
+
+    async def _fit(self, request: ModelRequest, heard: _FirstOutput) -> ModelResponse:
+        """Ask one endpoint within its window; once more when it finds that too much."""
+        fitted = self.context.fitted(request)
+        try:
+            return await self._persist(fitted, heard)
+        except ModelRefusedContext:
+            smaller = None if heard.began else self.context.smaller(request, fitted)
+            if smaller is None:
+                raise
+        return await self._persist(smaller, heard)
 
     async def _persist(self, request: ModelRequest, heard: _FirstOutput) -> ModelResponse:
         """Ask one endpoint, and again after a pause while that may help."""

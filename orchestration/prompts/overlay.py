@@ -16,8 +16,7 @@ from orchestration.prompts.hygiene import DataQuoter
 from orchestration.prompts.page_parts import PageParts
 from orchestration.prompts.recalled import Recalled
 
-#: What can be left out when a model's window is too small, in this order; the engine shortens the
-#: conversation between the two.
+#: What can be left out when a model's window is too small (`orchestration/prompts/window.py`).
 Part = Literal["previews", "elements"]
 
 _DEFAULT_ROLE: Final = (
@@ -35,7 +34,7 @@ def compose(
     request: OverlayRequest,
     profile: ProfileView,
     *,
-    marker: str,
+    quoter: DataQuoter,
     user_id: str,
     session_id: str,
     tools: Sequence[str],
@@ -46,12 +45,11 @@ def compose(
 ) -> str:
     """The instructions for the model.
 
-    marker: random text of at least 16 characters, new for each run.
+    quoter: the run's own, so that its results of tools come in the same kind of block.
     tools: registry names of what the model may call; missing: what it would have otherwise.
     earlier: chat messages {role, content} before this prompt, oldest first.
     recalled: what is known of the user from elsewhere.
     """
-    quoter = DataQuoter(marker)
     page = PageParts(request, quoter)
     data = [
         page.current_page(),

@@ -147,12 +147,15 @@ class AgentLoop(Protocol):
 
 
 class PriceBook(Protocol):
-    """What tokens cost."""
+    """What tokens cost, and how many a model takes."""
 
     def cost_usd_micros(
         self, endpoint: ModelEndpoint, input_tokens: int, output_tokens: int
     ) -> int | None:
         """None when no price is known; never 0 for an unknown one."""
+
+    def context_tokens(self, endpoint: ModelEndpoint) -> int | None:
+        """The model's context window; None when it is not known."""
 
 
 # The queue ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from orchestration.page.profile import ProfileView, Route
 from orchestration.page.request import parse_request
+from orchestration.prompts.hygiene import DataQuoter
 from orchestration.prompts.overlay import compose
 from orchestration.prompts.recalled import Recalled
 
@@ -29,7 +30,7 @@ def composed(profile: ProfileView | None = None, **changes) -> str:
     return compose(
         parse_request({**body, **changes}),
         profile or ProfileView(keywords=("tag",)),
-        marker=MARKER,
+        quoter=DataQuoter(MARKER),
         user_id="u1",
         session_id="s1",
         **told,
@@ -237,14 +238,4 @@ def test_no_text_leaves_the_block(text, tail):
 
 def test_a_short_marker_is_refused():
     with pytest.raises(ValueError, match="16"):
-        compose(
-            parse_request({"prompt": "x"}),
-            ProfileView(),
-            marker="abc",
-            user_id="u",
-            session_id="s",
-            tools=(),
-            missing=(),
-            earlier=(),
-            recalled=Recalled(),
-        )
+        DataQuoter("abc")

@@ -65,3 +65,22 @@ def test_the_address_of_the_provider_itself_changes_nothing() -> None:
 
 def test_the_built_in_model_is_free() -> None:
     assert cost(ModelEndpoint(model="mock/echo")) == 0
+
+
+@pytest.mark.req("OV-39")
+@pytest.mark.parametrize(
+    ("endpoint", "window"),
+    [
+        (ModelEndpoint(model="gpt-5-mini"), 272_000),
+        (ModelEndpoint(model="gpt-5-mini", context_tokens=8_000), 8_000),
+        (ModelEndpoint(model="mock/echo"), None),
+        (ModelEndpoint(model="mock/echo", context_tokens=9), 9),
+        (ModelEndpoint(model="nobody/knows-this"), None),
+        # A namesake somewhere else may take less.
+        (ModelEndpoint(model="gpt-5-mini", base_url="http://127.0.0.1:8000/v1"), None),
+    ],
+)
+def test_a_context_window_is_the_endpoint_s_own_or_the_table_s(
+    endpoint: ModelEndpoint, window: int | None
+) -> None:
+    assert TablePriceBook().context_tokens(endpoint) == window

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -159,3 +160,81 @@ async def test_the_default_pause_is_spread_upwards_by_at_most_a_fifth() -> None:
     jitter = ResilientModel(model=Port()).jitter
     spread = [jitter(1.0) for _ in range(200)]
     assert 1.0 <= min(spread) < max(spread) <= 1.2
+
+
+class Halves:
+    """A context that can be made smaller as often as it has sizes."""
+
+    def __init__(self, *sizes: str) -> None:
+        self.sizes = list(sizes)
+
+    def fitted(self, request: ModelRequest) -> ModelRequest:
+        return replace(request, instructions="fitted")
+
+    def smaller(self, request: ModelRequest, refused: ModelRequest) -> ModelRequest | None:
+        assert (request.instructions, refused.instructions) == ("", "fitted")
+        return replace(request, instructions=self.sizes.pop(0)) if self.sizes else None
+
+
+def _with_context(setup: Setup, *sizes: str) -> list[str]:
+    """The instructions that the port is asked with, as they come."""
+    told: list[str] = []
+    respond = setup.port.respond
+
+    async def telling(request: ModelRequest, sink: ModelSink) -> ModelResponse:
+        told.append(request.instructions)
+        return await respond(request, sink)
+
+    setup.port.respond = telling  # type: ignore[method-assign]
+    setup.model.context = Halves(*sizes)
+    return told
+
+
+@pytest.mark.req("OV-39")
+async def test_a_refused_context_is_tried_once_smaller() -> None:
+    setup = Setup(Port(first=[ModelRefusedContext(), DONE]))
+    told = _with_context(setup, "smaller")
+
+    assert await setup.ask() == DONE
+    assert told == ["fitted", "smaller"]
+    assert setup.slept == []
+
+
+@pytest.mark.req("OV-39")
+async def test_a_context_that_is_refused_twice_is_refused() -> None:
+    setup = Setup(Port(first=[ModelRefusedContext(), ModelRefusedContext()]))
+    told = _with_context(setup, "smaller", "never asked")
+
+    with pytest.raises(ModelRefusedContext):
+        await setup.ask()
+    assert told == ["fitted", "smaller"]
+
+
+@pytest.mark.req("OV-39")
+async def test_what_cannot_be_smaller_is_not_asked_again() -> None:
+    setup = Setup(Port(first=[ModelRefusedContext()]))
+    told = _with_context(setup)
+
+    with pytest.raises(ModelRefusedContext):
+        await setup.ask()
+    assert told == ["fitted"]
+
+
+@pytest.mark.req("OV-39")
+async def test_a_context_refused_after_the_first_output_is_not_asked_again() -> None:
+    setup = Setup(Port(first=[("thinking", ModelRefusedContext())]))
+    told = _with_context(setup, "never asked")
+
+    with pytest.raises(ModelRefusedContext):
+        await setup.ask()
+    assert told == ["fitted"]
+
+
+@pytest.mark.req("OV-39")
+async def test_each_fallback_gets_what_fits_into_its_own_window() -> None:
+    setup = Setup(Port(first=[ModelFailed()] * 3, second=[DONE]))
+    told = _with_context(setup)
+
+    await setup.ask("second")
+
+    assert told == ["fitted"] * 4
