@@ -10,7 +10,6 @@ from taskmapr.settings.env import Env
 ALGORITHMS_KNOWN = frozenset(
     f"{family}{bits}" for family in ("HS", "RS", "ES") for bits in (256, 384, 512)
 )
-_KEYS = ("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_KEY", "SUPABASE_ANON_KEY")
 _AUTH_PATH = "/auth/v1"
 
 
@@ -42,8 +41,12 @@ class ExternalSignIn:
 def external_sign_in_of(env: Env) -> ExternalSignIn:
     base = env.text("SUPABASE_URL").rstrip("/")
     named_url = env.text("SUPABASE_JWKS_URL")
-    keys = {name: env.text(name) for name in _KEYS}
-    key_name = next((name for name in _KEYS if keys[name]), "")
+    keys = {
+        "SUPABASE_SERVICE_ROLE_KEY": env.text("SUPABASE_SERVICE_ROLE_KEY"),
+        "SUPABASE_KEY": env.text("SUPABASE_KEY"),
+        "SUPABASE_ANON_KEY": env.text("SUPABASE_ANON_KEY"),
+    }
+    key_name = next((name for name, key in keys.items() if key), "")
     secret = env.text("SUPABASE_JWT_SECRET")
     audiences = env.words("SUPABASE_JWT_AUDIENCE", ["authenticated"])
     algorithms = env.words("SUPABASE_JWT_ALGORITHMS", ["HS256", "RS256", "ES256"])

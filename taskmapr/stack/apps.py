@@ -19,6 +19,7 @@ class StackConfig(AppConfig):
 
         register(checks.check_secrets, checks.TAG)
         register(checks.check_exposure, checks.TAG)
+        register(checks.check_sign_in, checks.TAG)
         register(checks.check_database, checks.TAG)
         if Path(sys.argv[0]).name != "manage.py":
             # A server: commands run their checks themselves, or (`up`, `beat`) call this first.

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, run_checks
 from django.core.exceptions import ImproperlyConfigured
+
+from taskmapr.settings.sign_in import ALGORITHMS_KNOWN, ExternalSignIn
 
 TAG = "taskmapr"
 #: 256 bits written as base64 have 43 characters; 32 is what HS256 asks for at least.
@@ -48,6 +51,30 @@ def check_exposure(**_: Any) -> list[CheckMessage]:
     return found
 
 
+def check_sign_in(**_: Any) -> list[CheckMessage]:
+    """Somebody can sign in, and nobody by a token that anybody can make."""
+    external: ExternalSignIn = settings.EXTERNAL_SIGN_IN
+    found: list[CheckMessage] = []
+    if settings.ENV != "dev" and not settings.JWT_SECRET and not external.is_configured:
+        message = "Nobody can sign in: neither JWT_SECRET nor a setting of SUPABASE_JWT_… is set."
+        found.append(Error(message, id="taskmapr.E007"))
+    if external.jwt_secret:
+        found += _shared_secret_faults(external)
+    if unknown := sorted(set(external.algorithms) - ALGORITHMS_KNOWN):
+        message = f"SUPABASE_JWT_ALGORITHMS names what cannot be verified: {', '.join(unknown)}."
+        found.append(Error(message, id="taskmapr.E009"))
+    if settings.ENV == "prod" and any(_is_readable_on_the_way(u) for u in external.jwks_urls):
+        message = "Public keys are fetched over plain HTTP, so anybody on the way can replace them."
+        found.append(Error(message, id="taskmapr.E010"))
+    if external.is_configured and not external.issuer:
+        message = "SUPABASE_JWT_ISSUER is not set: tokens of every issuer with that key are taken."
+        found.append(Warning(message, id="taskmapr.W003"))
+    if external.is_configured and external.audiences is None:
+        message = "SUPABASE_JWT_AUDIENCE is *: tokens made for other services are taken too."
+        found.append(Warning(message, id="taskmapr.W004"))
+    return found
+
+
 def check_database(**_: Any) -> list[CheckMessage]:
     """What the settings found doubtful about the database's TLS."""
     return [Warning(text, id="taskmapr.W002") for text in settings.DATABASE_WARNINGS]
@@ -62,6 +89,19 @@ def refuse_unsafe_start() -> None:
             logger.warning("%s (%s)", message.msg, message.id)
     if errors:
         raise ImproperlyConfigured(" ".join(f"{m.id}: {m.msg} {m.hint or ''}" for m in errors))
+
+
+def _shared_secret_faults(external: ExternalSignIn) -> Iterator[CheckMessage]:
+    if settings.ENV == "prod":
+        yield from _weak("SUPABASE_JWT_SECRET", external.jwt_secret, "taskmapr.E008")
+    if external.jwt_secret == settings.JWT_SECRET:
+        message = "SUPABASE_JWT_SECRET is JWT_SECRET: the provider could sign for this server."
+        yield Error(message, hint="Use a JWT_SECRET of its own.", id="taskmapr.E008")
+
+
+def _is_readable_on_the_way(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
 
 
 def _weak_secrets() -> Iterator[CheckMessage]:

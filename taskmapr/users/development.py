@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest
 
+from taskmapr.core.errors import DatabaseUnavailable
 from taskmapr.users.selectors import api_keys_exist
+from taskmapr.users.without_database import asked_or_remembered
 
 #: Set by proxies: behind one, the peer's address says nothing about the sender's.
 _FORWARDING: Final = (
@@ -35,12 +37,18 @@ class _KeysKnown:
 
     def forget(self) -> None:
         self._until = 0.0
-        self._exist = False
+        self._exist: bool | None = None
 
     def exist(self) -> bool:
+        """Raises DatabaseUnavailable when it cannot be asked and never was."""
         if time.monotonic() >= self._until:
-            self._exist = api_keys_exist()
+            self._exist = asked_or_remembered(api_keys_exist, self._remembered)
             self._until = time.monotonic() + FRESH_S
+        return self._remembered()
+
+    def _remembered(self) -> bool:
+        if self._exist is None:
+            raise DatabaseUnavailable
         return self._exist
 
 

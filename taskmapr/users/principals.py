@@ -7,12 +7,25 @@ from typing import Final
 
 from django.utils import timezone
 
-from taskmapr.core.errors import InvalidToken, TokenExpired
+from taskmapr.core.errors import DatabaseUnavailable, InvalidToken, TokenExpired
+from taskmapr.foundation.database_state import database_is_away
 from taskmapr.users.credentials import Credential
+from taskmapr.users.external_jwt import (
+    ExternalIdentityClaims,
+    external_token_read,
+    is_external,
+)
 from taskmapr.users.models import User
 from taskmapr.users.selectors import api_key_by_hash, user_by_id
 from taskmapr.users.services.api_keys import PREFIX, api_key_hash, api_key_used
+from taskmapr.users.services.external_users import external_user_ensure
 from taskmapr.users.tokens import access_token_read
+from taskmapr.users.without_database import (
+    asked_or_remembered,
+    identity_note,
+    user_trusted,
+    user_trusted_by_identity,
+)
 
 Admitted = tuple[User, Credential]
 
@@ -33,6 +46,8 @@ def principal_of_token(text: str) -> Admitted:
 
 def principal_of_key(text: str) -> Admitted:
     """As `principal_of_token`, for API keys only."""
+    if database_is_away():
+        raise DatabaseUnavailable
     key = api_key_by_hash(api_key_hash(text)) if text.startswith(PREFIX) else None
     if key is None or key.revoked_at is not None or not key.user.is_active:
         raise InvalidToken
@@ -48,7 +63,22 @@ def principal_of_key(text: str) -> Admitted:
 
 
 def _of_jwt(text: str) -> Admitted:
-    user = user_by_id(access_token_read(text))
+    if is_external(text):
+        return _of_identity(external_token_read(text))
+    user_id = access_token_read(text)
+    user = asked_or_remembered(lambda: user_by_id(user_id), lambda: user_trusted(user_id))
     if user is None or not user.is_active:
         raise InvalidToken
     return user, Credential(kind="native_jwt", ref=f"user:{user.pk}")
+
+
+def _of_identity(said: ExternalIdentityClaims) -> Admitted:
+    named = {"issuer": said.issuer, "subject": said.subject}
+    user = asked_or_remembered(
+        lambda: external_user_ensure(**named, email=said.email),
+        lambda: user_trusted_by_identity(**named),
+    )
+    if not user.is_active:
+        raise InvalidToken
+    identity_note(**named, user_id=user.pk)
+    return user, Credential(kind="external_jwt", ref=f"user:{user.pk}")

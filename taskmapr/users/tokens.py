@@ -13,6 +13,7 @@ import jwt
 from django.conf import settings
 
 from taskmapr.core.errors import AuthNotConfigured, InvalidToken, TokenExpired
+from taskmapr.users.token_shape import header_unverified
 
 ISSUER: Final = "taskmapr"
 ACCESS_LIFE: Final = timedelta(minutes=15)
@@ -50,10 +51,12 @@ def access_token_read(text: str) -> UUID:
     Only the one algorithm of the settings is accepted, whatever the token's header says.
     Raises TokenExpired when only its time is over, InvalidToken for everything else.
     """
+    secret = _secret()
+    header_unverified(text)
     try:
         claims = jwt.decode(
             text,
-            _secret(),
+            secret,
             algorithms=[settings.JWT_ALGORITHM],
             issuer=ISSUER,
             leeway=LEEWAY,

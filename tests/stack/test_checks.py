@@ -1,5 +1,6 @@
 """What production refuses to start with: each case in a process of its own, as a server starts."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from taskmapr.settings.sign_in import ExternalSignIn
 from taskmapr.stack import checks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,11 +35,18 @@ def good(settings: Any) -> Any:
     settings.SECRET_KEY = GOOD["DJANGO_SECRET_KEY"]
     settings.TASKMAPR_SECRET_KEYS = [GOOD["TASKMAPR_SECRET_KEY"]]
     settings.JWT_SECRET = GOOD["JWT_SECRET"]
+    settings.EXTERNAL_SIGN_IN = ExternalSignIn()
     return settings
 
 
 def ids() -> list[str]:
-    found = [*checks.check_secrets(), *checks.check_exposure(), *checks.check_database()]
+    asked = (
+        checks.check_secrets,
+        checks.check_exposure,
+        checks.check_sign_in,
+        checks.check_database,
+    )
+    found = [message for check in asked for message in check()]
     return [str(message.id) for message in found]
 
 
@@ -56,7 +65,6 @@ def test_a_server_in_order_starts(good: Any) -> None:
         ("SECRET_KEY", "django-insecure-" + "x" * 40, "taskmapr.E001"),
         ("TASKMAPR_SECRET_KEYS", [], "taskmapr.E002"),
         ("TASKMAPR_SECRET_KEYS", ["c" * 40, "old"], "taskmapr.E002"),
-        ("JWT_SECRET", "", "taskmapr.E003"),
         ("JWT_SECRET", "change-me-" * 5, "taskmapr.E003"),
         ("DEBUG", True, "taskmapr.E004"),
         ("EMBEDDED_POSTGRES", True, "taskmapr.E005"),
@@ -91,6 +99,44 @@ def test_disabled_sign_in_is_said_loudly_at_the_start(good: Any, caplog: Any) ->
     good.ENV, good.DEBUG, good.DISABLE_AUTH = "dev", True, True
     checks.refuse_unsafe_start()
     assert ["DISABLE_AUTH IS ON" in record.getMessage() for record in caplog.records] == [True]
+
+
+@pytest.mark.req("OV-54")
+def test_a_server_on_which_nobody_can_sign_in_does_not_start(good: Any) -> None:
+    good.JWT_SECRET = ""
+    assert ids() == ["taskmapr.E003", "taskmapr.E007"]
+    with pytest.raises(ImproperlyConfigured, match=r"taskmapr\.E007"):
+        checks.refuse_unsafe_start()
+    good.EXTERNAL_SIGN_IN = SUPABASE
+    assert "taskmapr.E007" not in ids()
+
+
+SUPABASE = ExternalSignIn(
+    jwks_urls=("https://p.supabase.co/auth/v1/jwks",), issuer="https://p.supabase.co/auth/v1"
+)
+
+
+@pytest.mark.req("OV-53", "OV-54")
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"jwt_secret": "s" * 20 + "t" * 20}, []),
+        ({"jwt_secret": "short"}, ["taskmapr.E008"]),
+        ({"jwt_secret": "super-secret-jwt-token-with-32-characters"}, ["taskmapr.E008"]),
+        ({"jwt_secret": GOOD["JWT_SECRET"]}, ["taskmapr.E008"]),
+        ({"algorithms": ("RS256", "NONE")}, ["taskmapr.E009"]),
+        ({"jwks_urls": ("http://keys.example/jwks",)}, ["taskmapr.E010"]),
+        ({"jwks_urls": ("http://localhost:9999/jwks",)}, []),
+        ({"issuer": ""}, ["taskmapr.W003"]),
+        ({"audiences": None}, ["taskmapr.W004"]),
+    ],
+)
+def test_faults_of_the_external_provider(
+    good: Any, changes: dict[str, Any], expected: list[str]
+) -> None:
+    good.EXTERNAL_SIGN_IN = dataclasses.replace(SUPABASE, **changes)
+    assert ids() == expected
 
 
 @pytest.mark.req("OV-61")

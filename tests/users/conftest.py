@@ -6,10 +6,16 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 
+from taskmapr.settings.sign_in import ExternalSignIn
 from taskmapr.users.development import keys_forget
+from taskmapr.users.jwks import jwks_forget
 from taskmapr.users.models import User
 from taskmapr.users.services.sign_ins import AuthTokens, tokens_issue
+from taskmapr.users.without_database import identities_forget
+from tests.users.identity_provider import IdentityProvider, identity_provider
 
+#: With which the provider signs HS256 tokens.
+SHARED_SECRET = "the provider's own secret, which is as long as the longest hash that it feeds"
 PASSWORD = "correct horse battery"
 
 
@@ -62,6 +68,22 @@ def call(db) -> Callable[..., HttpResponse]:
         )
 
     return _call
+
+
+@pytest.fixture
+def provider(settings: Any, redis_url: str) -> Iterator[IdentityProvider]:
+    """An external identity provider that this server trusts, with nothing fetched from it yet."""
+    with identity_provider() as running:
+        settings.EXTERNAL_SIGN_IN = ExternalSignIn(
+            jwt_secret=SHARED_SECRET,
+            jwks_urls=(running.jwks_url, f"{running.issuer}/jwks"),
+            issuer=running.issuer,
+            is_named=True,
+        )
+        jwks_forget()
+        identities_forget()
+        yield running
+    jwks_forget()
 
 
 @pytest.fixture

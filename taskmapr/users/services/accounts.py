@@ -19,6 +19,7 @@ from taskmapr.users.services.sign_ins import (
     tokens_issue,
     user_for_update,
 )
+from taskmapr.users.without_database import account_closed_note, account_opened_note
 
 
 @transaction.atomic
@@ -56,6 +57,7 @@ def user_deactivate(*, user_id: UUID) -> None:
     user.is_active = False
     user.save(update_fields=["is_active", "updated_at"])
     sign_ins_revoke(user_id=user_id)
+    transaction.on_commit(lambda: account_closed_note(user_id))
 
 
 @transaction.atomic
@@ -66,6 +68,7 @@ def user_activate(*, user_id: UUID) -> None:
         raise NotFound
     user.is_active = True
     user.save(update_fields=["is_active", "updated_at"])
+    transaction.on_commit(lambda: account_opened_note(user_id))
 
 
 def user_delete_own(*, user: User, password: str) -> None:
