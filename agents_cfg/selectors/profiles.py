@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar, cast
@@ -17,6 +18,8 @@ FRESH_S: Final = 2.0
 MOST_KNOWN: Final = 1000
 #: Fallbacks of fallbacks are followed this far; also ends circles.
 MAX_FALLBACKS: Final = 3
+
+_NAME: Final = re.compile(r"[\w-]{1,80}")
 
 T = TypeVar("T")
 
@@ -68,6 +71,21 @@ def _choose(name: str | None, origin: str | None) -> OverlayProfile:
         return profile
     by_origin = profiles.filter(allowed_origins__contains=[origin]).first() if origin else None
     return by_origin or profiles.filter(is_default=True).first() or OverlayProfile(name="default")
+
+
+def profile_allowance(*, name: object, origin: str | None) -> tuple[str, int] | None:
+    """(whose, requests per minute) where the profile of such a request has a limit of its own.
+
+    `name` is what the request says, whatever that is; an unknown one is not refused here.
+    """
+    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
+        return None
+    try:
+        profile = profile_choose(name=name, origin=origin)
+    except NotFound:
+        return None
+    limit = profile.rate_limit_per_minute
+    return None if limit is None else (f"profile:{profile.pk}", limit)
 
 
 def profile_origins() -> set[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 from django.http.response import HttpResponseBase
@@ -13,71 +12,35 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from orchestration.api import described
-from orchestration.api.streams import (
-    Followed,
-    event_id_of,
-    json_answer,
-    sse_frames,
-    stream_response,
-    uuid_of,
-    wants_json,
-)
-from orchestration.live import live
+from orchestration.api.asking import AskingView, name_of, reading_of, user_of
+from orchestration.api.streams import event_id_of, uuid_of, wants_json
 from orchestration.models import Run
 from orchestration.page.request import parse_request
-from orchestration.selectors.runs import approvals_open, run_owned, run_readable
+from orchestration.selectors.runs import approvals_open, run_owned
 from orchestration.selectors.sessions import SessionMessage, session_history, session_owned
-from orchestration.services.overlay_runs import Asked, overlay_run_start
 from orchestration.services.pausing import approval_resolve
 from orchestration.services.run_end import run_cancel
 from taskmapr.core.errors import InvalidInput, NotFound, RunNotFound
-from taskmapr.core.ids import uuid7
-from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
 from taskmapr.users.authentication import QueryTokenPrincipal
-from taskmapr.users.models import User
 from taskmapr.users.scopes import Scope
-from taskmapr.users.services.dev_user import DEV_USER_ID, DEV_USER_NAME
 
 MAX_HISTORY: Final = 200
 
 
-class OrchestrateApi(StreamingAPIView):
+class OrchestrateApi(AskingView):
     """Ask about a page. Answers as a stream of events, or as JSON when asked for."""
-
-    required_scope = Scope.OVERLAY
 
     @described.ORCHESTRATE
     async def post(self, request: Request) -> HttpResponseBase:
         if last_event_id := request.headers.get("Last-Event-ID"):
             run_id, after = event_id_of(last_event_id)
-            return await _resumed(request, run_id, after)
+            return (await reading_of(request, run_id, after=after)).stream()
         asked_for = parse_request(request.data)
-        run_id = uuid7()
-        # Listening comes first: nothing the run says can be missed, and a queue that is down is
-        # noticed before anything exists.
-        subscription = await live().subscribe(run_id)
-        try:
-            started = await in_database(
-                overlay_run_start,
-                Asked(
-                    run_id=run_id,
-                    user_id=_user(request).pk,
-                    user_name=_name_of(request.user),
-                    request=asked_for,
-                    origin=request.headers.get("Origin"),
-                    request_id=getattr(request, "request_id", ""),
-                ),
-            )
-        except BaseException:
-            await live().unsubscribe(subscription)
-            raise
-        session_id = started.created.data["session_id"]
-        followed = Followed(run_id, session_id)
-        how: dict[str, Any] = {"subscription": subscription, "known": [started.created]}
+        reading = await self.start(request, asked_for)
         if wants_json(request, asked_for.stream):
-            return await json_answer(followed, **how)
-        return stream_response(sse_frames(followed, **how), run_id=run_id, session_id=session_id)
+            return reading.json(await reading.body())
+        return reading.stream()
 
 
 class RunStreamApi(StreamingAPIView):
@@ -92,19 +55,10 @@ class RunStreamApi(StreamingAPIView):
         wanted = uuid_of(run_id)
         if wanted is None:
             raise RunNotFound
-        if not cursor:
-            return await _resumed(request, wanted, 0)
-        named, after = event_id_of(cursor)
+        named, after = event_id_of(cursor) if cursor else (wanted, 0)
         if named != wanted:
             raise InvalidInput.of(("Last-Event-ID", "names another run than the address"))
-        return await _resumed(request, wanted, after)
-
-
-async def _resumed(request: Request, run_id: UUID, after: int) -> HttpResponseBase:
-    run = await in_database(partial(run_readable, run_id=run_id, user_id=_user(request).pk))
-    followed = Followed(run_id, run.session_id)
-    frames = sse_frames(followed, after=after, sealer=run.sealer)
-    return stream_response(frames, run_id=run_id, session_id=run.session_id)
+        return (await reading_of(request, wanted, after=after)).stream()
 
 
 class RunApi(APIView):
@@ -140,7 +94,7 @@ class RunApi(APIView):
 
     @described.RUN
     def get(self, request: Request, run_id: str) -> Response:
-        run = run_owned(run_id=_known(run_id), user_id=_user(request).pk)
+        run = run_owned(run_id=_known(run_id), user_id=user_of(request).pk)
         waiting = [
             {
                 "approval_id": str(approval.pk),
@@ -162,8 +116,8 @@ class RunCancelApi(APIView):
 
     @described.RUN_CANCEL
     def post(self, request: Request, run_id: str) -> Response:
-        run = run_owned(run_id=_known(run_id), user_id=_user(request).pk)
-        run_cancel(run_id=run.pk, by=_name_of(request.user))
+        run = run_owned(run_id=_known(run_id), user_id=user_of(request).pk)
+        run_cancel(run_id=run.pk, by=name_of(request.user))
         return Response({"ok": True, "run_id": str(run.pk)}, status=202)
 
 
@@ -187,7 +141,7 @@ class ApprovalApi(APIView):
             raise NotFound("There is no such question.")
         approval = approval_resolve(
             approval_id=wanted,
-            by=_name_of(request.user),
+            by=name_of(request.user),
             owner_id=request.user.pk,
             **given.validated_data,
         )
@@ -201,7 +155,7 @@ class HistoryApi(APIView):
 
     @described.HISTORY
     def get(self, request: Request, session_key: str) -> Response:
-        session = session_owned(session_id=session_key, user_id=_user(request).pk)
+        session = session_owned(session_id=session_key, user_id=user_of(request).pk)
         messages, following = session_history(
             session=session,
             limit=_limit(request.query_params.get("limit")),
@@ -246,12 +200,3 @@ def _known(run_id: str) -> UUID:
     if (wanted := uuid_of(run_id)) is None:
         raise RunNotFound
     return wanted
-
-
-def _user(request: Request) -> User:
-    """The principal: nobody comes past the permissions without one."""
-    return cast("User", request.user)
-
-
-def _name_of(user: Any) -> str:
-    return DEV_USER_NAME if user.pk == DEV_USER_ID else str(user.pk)

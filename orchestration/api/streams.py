@@ -11,8 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, StreamingHttpResponse
 
 from orchestration.carriages.sse import CONTENT_TYPE, SseStream
 from orchestration.dialects.base import Dialect
@@ -128,8 +127,8 @@ async def sse_frames(
         await batches.aclose()
 
 
-async def json_answer(followed: Followed, **how: Any) -> HttpResponseBase:
-    """Waits for the end of the run. A failed run is raised as its error."""
+async def json_body(followed: Followed, **how: Any) -> dict[str, Any]:
+    """The whole answer, when the run has ended. A failed run is raised as its error."""
     dialect = dialect_for("overlay", followed.run_id)
     answer = OverlayAnswer()
     batches = followed.batches(**how)
@@ -141,10 +140,7 @@ async def json_answer(followed: Followed, **how: Any) -> HttpResponseBase:
         await batches.aclose()
     if (problem := answer.problem()) is not None:
         raise problem
-    response = JsonResponse(answer.body())
-    response["X-Run-Id"] = str(followed.run_id)
-    response["X-Session-Id"] = followed.session_id or ""
-    return response
+    return answer.body()
 
 
 def uuid_of(text: str) -> UUID | None:

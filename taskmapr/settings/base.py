@@ -199,8 +199,12 @@ TASKMAPR: dict[str, Any] = {
     "database_threads": env.integer("TASKMAPR_DATABASE_THREADS", 4, minimum=1),
     #: Modules that register tools and kinds of runs of your own when they are imported.
     "tool_modules": env.words("TASKMAPR_TOOL_MODULES"),
-    # limits per principal
-    "rate_limit_per_minute": env.integer("TASKMAPR_RATE_LIMIT_PER_MINUTE", 60, minimum=1),
+    # POST requests per minute, 0 = as many as one likes: of one principal ...
+    "rate_limit_per_minute": env.integer("TASKMAPR_RATE_LIMIT_PER_MINUTE", 60),
+    # ... and of one address without a principal, that is sign-ins and registrations.
+    "rate_limit_address_per_minute": env.integer("TASKMAPR_RATE_LIMIT_ADDRESS_PER_MINUTE", 30),
+    # So many proxies stand in front and add to X-Forwarded-For; 0 = the peer is the client.
+    "trusted_proxies": env.integer("TASKMAPR_TRUSTED_PROXIES", 0),
 }
 # Bodies are bounded while they arrive; Django's own limit must not be lower.
 DATA_UPLOAD_MAX_MEMORY_SIZE = TASKMAPR["max_body_bytes"]

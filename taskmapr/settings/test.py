@@ -17,6 +17,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
 }
 TASKMAPR["offline_model_delay_ms"] = 0
+# Most tests have no Redis, and post as often as they like.
+TASKMAPR |= {"rate_limit_per_minute": 0, "rate_limit_address_per_minute": 0}
 # `in_database` stays in the test's thread, so in its transaction.
 TASKMAPR_AIO_INLINE = True
 # Signing in is not what most tests are about: a real hash takes a quarter of a second.

@@ -26,6 +26,7 @@ REST_FRAMEWORK = {
         "rest_framework.permissions.IsAuthenticated",
         "taskmapr.users.permissions.HasScope",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["taskmapr.foundation.throttling.PrincipalThrottle"],
     "DEFAULT_PARSER_CLASSES": ["taskmapr.foundation.json_bodies.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["taskmapr.foundation.json_bodies.JsonRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "taskmapr.foundation.json_bodies.FirstRenderer",

@@ -1,0 +1,107 @@
+"""What every endpoint does that asks the assistant: count, start a run, read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+from uuid import UUID
+
+from django.http import JsonResponse
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+
+from agents_cfg.selectors.profiles import profile_allowance
+from orchestration.api.streams import Followed, json_body, sse_frames, stream_response
+from orchestration.live import live
+from orchestration.page.request import OverlayRequest
+from orchestration.selectors.runs import run_readable
+from orchestration.services.overlay_runs import Asked, overlay_run_start
+from taskmapr.core.ids import uuid7
+from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.api import StreamingAPIView
+from taskmapr.users.models import User
+from taskmapr.users.scopes import Scope
+from taskmapr.users.services.dev_user import DEV_USER_ID, DEV_USER_NAME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A run that one answer is about to tell. `how`: arguments of `Followed.batches`."""
+
+    followed: Followed
+    how: dict[str, Any] = field(default_factory=dict)
+    after: int = 0
+
+    def stream(self) -> HttpResponseBase:
+        frames = sse_frames(self.followed, after=self.after, **self.how)
+        return stream_response(
+            frames, run_id=self.followed.run_id, session_id=self.followed.session_id
+        )
+
+    async def body(self) -> dict[str, Any]:
+        """Waits for the end of the run. A failed run is raised as its error."""
+        return await json_body(self.followed, **self.how)
+
+    def json(self, body: dict[str, Any]) -> HttpResponseBase:
+        headers = {
+            "X-Run-Id": str(self.followed.run_id),
+            "X-Session-Id": self.followed.session_id or "",
+        }
+        return JsonResponse(body, headers=headers)
+
+
+class AskingView(StreamingAPIView):
+    """The base of the endpoints that ask."""
+
+    required_scope = Scope.OVERLAY
+
+    def rate_limit(self, request: Request) -> tuple[str, int] | None:
+        """See foundation.throttling: the limit of the profile that the request will use."""
+        body = request.data if request.method == "POST" else {}
+        named = body.get("profile") if isinstance(body, dict) else None
+        return profile_allowance(name=named, origin=request.headers.get("Origin"))
+
+    async def start(self, request: Request, asked_for: OverlayRequest) -> Reading:
+        """Start a run for this request; from then on it can be read."""
+        run_id = uuid7()
+        # Listening comes first: nothing the run says can be missed, and a queue that is down is
+        # noticed before anything exists.
+        subscription = await live().subscribe(run_id)
+        try:
+            started = await in_database(
+                overlay_run_start,
+                Asked(
+                    run_id=run_id,
+                    user_id=user_of(request).pk,
+                    user_name=name_of(request.user),
+                    request=asked_for,
+                    origin=request.headers.get("Origin"),
+                    request_id=getattr(request, "request_id", ""),
+                ),
+            )
+        except BaseException:
+            await live().unsubscribe(subscription)
+            raise
+        return Reading(
+            followed=Followed(run_id, started.created.data["session_id"]),
+            how={"subscription": subscription, "known": [started.created]},
+        )
+
+
+async def reading_of(request: Request, run_id: UUID, *, after: int = 0) -> Reading:
+    """The caller's run, from the event after that number. Raises RunNotFound, EventsExpired."""
+    run = await in_database(partial(run_readable, run_id=run_id, user_id=user_of(request).pk))
+    return Reading(
+        followed=Followed(run_id, run.session_id), how={"sealer": run.sealer}, after=after
+    )
+
+
+def user_of(request: Request) -> User:
+    """The principal: nobody comes past the permissions without one."""
+    return cast("User", request.user)
+
+
+def name_of(user: Any) -> str:
+    """How a user is called in session ids and logs."""
+    return DEV_USER_NAME if user.pk == DEV_USER_ID else str(user.pk)
