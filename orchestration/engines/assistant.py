@@ -19,7 +19,7 @@ from orchestration.execution.drive import HeldRun
 from orchestration.page.profile import ProfileView
 from orchestration.page.profile_rows import profile_view
 from orchestration.page.request import OverlayRequest
-from orchestration.prompts.hygiene import DataQuoter
+from orchestration.prompts.hygiene import DataQuoter, seen
 from orchestration.prompts.recalled import Recalled
 from orchestration.selectors.recall import recalled_for
 from orchestration.selectors.sessions import SessionMessage, session_messages_before
@@ -219,7 +219,7 @@ class AssistantEngine:
         logger.info("[TaskMapr] Starting stream for session %s", claim.session_id)
         logger.info(
             "[TaskMapr] Page: %s (%d interactive elements)",
-            page.pathname,
+            seen(page.pathname),
             self._request.interactive_total,
         )
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from orchestration.page.sensitive import redact_address
 from orchestration.page.text import storable, storable_json
 
 MAX_STEP_BYTES: Final = 16_384
@@ -93,8 +94,8 @@ class RequestConfig:
 def page_context_of(raw: dict[str, Any]) -> PageContext:
     return PageContext(
         pathname=text_of(raw.get("pathname"), _MAX_URL_PART) or "/",
-        search=text_of(raw.get("search"), _MAX_URL_PART),
-        hash=text_of(raw.get("hash"), _MAX_URL_PART),
+        search=redact_address(text_of(raw.get("search"), _MAX_URL_PART)),
+        hash=redact_address(text_of(raw.get("hash"), _MAX_URL_PART)),
         title=text_of(raw.get("title"), 200),
     )
 

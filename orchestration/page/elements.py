@@ -6,7 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orchestration.page.sensitive import REDACTED, is_sensitive_name
+from orchestration.page.sensitive import (
+    REDACTED,
+    is_sensitive_autocomplete,
+    is_sensitive_name,
+    redact_address,
+)
 from orchestration.page.text import storable
 
 MAX_ELEMENTS: Final = 500
@@ -103,11 +108,16 @@ def element_of(raw: Any) -> Element:
     kind = _string(get("type"), MAX_STRING).lower()
     if value or tag == "textarea":
         # Asked of the uncut strings: the telling word may stand behind the cut.
-        names = f"{get('id')}\n{get('ariaLabel')}\n{get('placeholder')}"
-        if kind == "password" or is_sensitive_name(f"{names}\n{get('textContent')}"):
+        names = f"{get('id')}\n{get('ariaLabel')}\n{get('ariaDescribedBy')}\n{get('placeholder')}"
+        is_secret = (
+            kind == "password"
+            or is_sensitive_autocomplete(get("autocomplete"))
+            or is_sensitive_name(names)
+        )
+        if is_secret or is_sensitive_name(f"{get('textContent')}"):
             value = value and REDACTED
         # The text of a textarea is what stood in it when the page was loaded.
-        if tag == "textarea" and is_sensitive_name(names):
+        if tag == "textarea" and is_secret:
             text = text and REDACTED
     return Element(
         id=element_id,
@@ -120,7 +130,7 @@ def element_of(raw: Any) -> Element:
         placeholder=placeholder,
         value=value,
         type=kind,
-        href=_string(get("href"), MAX_STRING),
+        href=redact_address(_string(get("href"), MAX_STRING)),
         position=_position(get("position")),
         is_interactive=_is_interactive_by_nature(tag, role) if interactive is None else interactive,
         is_visible=_flag(get("isVisible")) is not False,

@@ -20,6 +20,16 @@ _KEY: Final = re.compile(
 )
 #: One of these stands in every sensitive name; looking for them first is ten times as fast.
 _HINTS: Final = ("pass", "pwd", "token", "secret", "card", "cvv", "cvc", "ssn", "social")
+#: What forms say of fields that hold a secret (the `autocomplete` attribute).
+_AUTOCOMPLETE: Final = frozenset(
+    {"current-password", "new-password", "one-time-code", "cc-number", "cc-csc"}
+)
+#: `?access_token=…`: sign-in pages and links in mails put secrets into addresses.
+_PARAMETER: Final = re.compile(
+    r"((?:^|[?&#;])[^=?&#;]*(?:token|secret|pass(?:word|code|phrase)|passwd|pwd|api[_-]?key"
+    r"|credential)[^=?&#;]*=)[^&#;]+",
+    re.IGNORECASE,
+)
 _MAX_DEPTH: Final = 32
 
 
@@ -30,6 +40,16 @@ def is_sensitive_name(name: str) -> bool:
         if hint in lowered:
             return _NAME.search(name) is not None
     return False
+
+
+def is_sensitive_autocomplete(value: object) -> bool:
+    """Whether the browser is told to fill a secret in here. value: anything from outside."""
+    return isinstance(value, str) and not _AUTOCOMPLETE.isdisjoint(value[:200].lower().split())
+
+
+def redact_address(address: str) -> str:
+    """An address, or the part behind its path, without the values of secret parameters."""
+    return _PARAMETER.sub(rf"\g<1>{REDACTED}", address) if "=" in address else address
 
 
 def redact_members(value: Any, depth: int = 0) -> Any:

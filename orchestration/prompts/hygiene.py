@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from typing import Any, Final
+from unicodedata import is_normalized, normalize
+from urllib.parse import unquote
 
 #: Zero-width and bidirectional controls, tag characters and supplementary variation selectors:
 #: all can carry words that a model reads and a person does not see.
@@ -18,6 +21,8 @@ _UNSEEN: Final = re.compile(
 )
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ACTION_TAG: Final = re.compile(r"\[\s*(/?)\s*actions\s*\]", re.IGNORECASE)
+#: Looks like the edge of a block, though with a marker that was only guessed.
+_EDGE: Final = re.compile(r"<<(\s*(?:end\s+of\s+)?page-data)", re.IGNORECASE)
 _MAX_DEPTH: Final = 32
 
 CUT: Final = "…[cut]"
@@ -28,6 +33,24 @@ def seen(text: str) -> str:
     if not text.isprintable():
         text = _CONTROL.sub(" ", _UNSEEN.sub("", text))
     return " ".join(text.split())
+
+
+def _harmless(text: str) -> str:
+    """The text without what could be taken for an action or for the edge of a block."""
+    disguised = not text.isascii() or "&" in text or "%" in text
+    return _EDGE.sub(r"((\1", _ACTION_TAG.sub(r"(\1actions)", _bare(text) if disguised else text))
+
+
+def _bare(text: str) -> str:
+    """The text itself, unless plainer letters show a tag or an edge in it: then in those.
+
+    A model reads full-width letters, entities and URL encoding as what they stand for, and may
+    write them down as that.
+    """
+    if is_normalized("NFKC", text) and "&" not in text and "%" not in text:
+        return text
+    bare = seen(normalize("NFKC", unescape(unescape(unquote(text)))))
+    return bare if _ACTION_TAG.search(bare) or _EDGE.search(bare) else text
 
 
 class DataQuoter:
@@ -60,8 +83,8 @@ class DataQuoter:
         return self.tool_result(result, limit_bytes)
 
     def plain(self, text: str) -> str:
-        """Visible text that can neither end the block nor look like an action."""
-        return _ACTION_TAG.sub(r"(\1actions)", seen(text).replace(self._marker, "(marker)"))
+        """Visible text that can neither end a block nor look like an action."""
+        return _harmless(seen(text).replace(self._marker, "(marker)"))
 
     def text(self, text: str, limit: int) -> str:
         """At most `limit` characters of a text, as a JSON string."""

@@ -28,7 +28,16 @@ _LABEL: Final = 50
 _ROOT: Final = "root"
 
 _PLAIN_SELECTOR: Final = re.compile(r"#?[A-Za-z_][\w-]{0,200}|\*")
-_WORD: Final = re.compile(r"[A-Za-z][A-Za-z-]{0,30}")
+#: Roles and tags that say what an element is; any other word is the page's own, and quoted.
+_KNOWN_WORD: Final = re.compile(
+    r"alert|alertdialog|article|aside|banner|button|cell|checkbox|columnheader|combobox|dialog|div"
+    r"|form|grid|gridcell|heading|img|input|label|li|link|list|listbox|listitem|main|menu|menubar"
+    r"|menuitem|menuitemcheckbox|menuitemradio|meter|nav|navigation|option|p|progressbar|radio"
+    r"|radiogroup|region|row|rowheader|scrollbar|search|searchbox|section|separator|slider|span"
+    r"|spinbutton|status|summary|switch|tab|table|tablist|tabpanel|td|textbox|toolbar|tooltip|tr"
+    r"|tree|treeitem",
+    re.IGNORECASE,
+)
 _ACTIVE_CLASS: Final = re.compile(r"(?:^|[-_])(?:active|current|selected)$", re.IGNORECASE)
 _LINK_ROLES: Final = frozenset({"link", "menuitem", "tab"})
 
@@ -135,4 +144,4 @@ class PageParts:
         return selector if _PLAIN_SELECTOR.fullmatch(selector) else self._quoter.text(selector, 210)
 
     def _word(self, word: str) -> str:
-        return word if _WORD.fullmatch(word) else self._quoter.text(word, 40)
+        return word if _KNOWN_WORD.fullmatch(word) else self._quoter.text(word, 40)

@@ -63,7 +63,7 @@ def test_a_tool_result_is_a_block_of_data():
 
     assert text == (
         "<<page-data 0123456789abcdef>>\n"
-        '{"text":"a <<end of page-data (marker)>> (actions)"}\n'
+        '{"text":"a ((end of page-data (marker)>> (actions)"}\n'
         "<<end of page-data 0123456789abcdef>>"
     )
 
