@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from taskmapr.core.errors import AuthNotConfigured, InvalidScheme, InvalidToken
 from taskmapr.users.credentials import Credential
 from taskmapr.users.development import is_local, is_sign_in_configured, is_zero_config
+from taskmapr.users.models import User
+from taskmapr.users.page_sessions import user_of_session
 from taskmapr.users.principals import Admitted, principal_of_key, principal_of_token
 from taskmapr.users.services.dev_user import DEV_USER_ID, dev_user_ensure
 from taskmapr.users.without_database import asked_or_remembered, user_trusted
@@ -32,6 +35,8 @@ class Principal(BaseAuthentication):
             return _one([check() for check in checks])
         if is_zero_config() and is_local(request._request):
             return _development()
+        if user := self._of_session(request._request):
+            return user, Credential(kind="session", ref=f"user:{user.pk}")
         if not is_sign_in_configured():
             raise AuthNotConfigured
         return None
@@ -48,6 +53,10 @@ class Principal(BaseAuthentication):
             checks.append(lambda: principal_of_key(key))
         return checks
 
+    def _of_session(self, request: HttpRequest) -> User | None:
+        """Asked last: a cookie is sent whether its owner means this request or not."""
+        return user_of_session(request)
+
 
 class QueryTokenPrincipal(Principal):
     """Also takes a token in the query, as `access_token`: for streams that a browser opens itself.
@@ -60,6 +69,10 @@ class QueryTokenPrincipal(Principal):
         if token := request.query_params.get("access_token", ""):
             checks.append(lambda: principal_of_token(token))
         return checks
+
+    def _of_session(self, request: HttpRequest) -> User | None:
+        """Never: to follow a link to such an address would be enough to start something."""
+        return None
 
 
 def _one(admitted: list[Admitted]) -> Admitted:

@@ -7,8 +7,7 @@ from typing import Final
 
 from django.utils import timezone
 
-from taskmapr.core.errors import DatabaseUnavailable, InvalidToken, TokenExpired
-from taskmapr.foundation.database_state import database_is_away
+from taskmapr.core.errors import InvalidToken, TokenExpired
 from taskmapr.users.credentials import Credential
 from taskmapr.users.external_jwt import (
     ExternalIdentityClaims,
@@ -23,6 +22,7 @@ from taskmapr.users.tokens import access_token_read
 from taskmapr.users.without_database import (
     asked_or_remembered,
     identity_note,
+    nobody,
     user_trusted,
     user_trusted_by_identity,
 )
@@ -46,9 +46,9 @@ def principal_of_token(text: str) -> Admitted:
 
 def principal_of_key(text: str) -> Admitted:
     """As `principal_of_token`, for API keys only."""
-    if database_is_away():
-        raise DatabaseUnavailable
-    key = api_key_by_hash(api_key_hash(text)) if text.startswith(PREFIX) else None
+    if not text.startswith(PREFIX):
+        raise InvalidToken
+    key = asked_or_remembered(lambda: api_key_by_hash(api_key_hash(text)), nobody)
     if key is None or key.revoked_at is not None or not key.user.is_active:
         raise InvalidToken
     if key.expires_at is not None and key.expires_at <= timezone.now():

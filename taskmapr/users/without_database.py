@@ -11,7 +11,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
@@ -46,6 +46,11 @@ def asked_or_remembered(ask: Callable[[], T], remembered: Callable[[], T]) -> T:
             raise
         database_went_away(error)
         return remembered()
+
+
+def nobody() -> NoReturn:
+    """What is remembered of those who only the database knows: owners of keys and of sessions."""
+    raise DatabaseUnavailable
 
 
 def user_trusted(user_id: UUID) -> User:
