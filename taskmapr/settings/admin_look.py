@@ -110,5 +110,6 @@ UNFOLD = {
         lambda request: static("taskmapr/admin.css"),
     ],
     "COLORS": {"base": _SLATE, "primary": _INDIGO},
+    "DASHBOARD_CALLBACK": "orchestration.admin.dashboard.dashboard",
     "SIDEBAR": {"show_search": True, "navigation": SIDEBAR},
 }

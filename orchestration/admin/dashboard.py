@@ -1,0 +1,224 @@
+"""The admin's first page: how the service does, over a window that the reader chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from orchestration.admin.charts import Chart, Plot, Series, lines, stacked_bars
+from orchestration.selectors.analytics import (
+    TOOL_RUNS,
+    WINDOWS,
+    Activity,
+    ModelUse,
+    Window,
+    activity,
+    errors_by_code,
+    models_used,
+    open_work,
+    tools_used,
+)
+from taskmapr.core import wired
+from taskmapr.core.errors import QueueUnavailable
+from taskmapr.core.ports import WorkerInfo
+from taskmapr.foundation.figures import NONE, UNKNOWN, count_text, duration_text, money_text
+
+DEFAULT_WINDOW: Final = "24h"
+#: Models in a chart; the table has all.
+CHARTED_MODELS: Final = 7
+
+#: How runs ended: the chart's series, from the bottom up.
+_ENDS: Final = {
+    "succeeded": "Succeeded",
+    "failed": "Failed",
+    "timed_out": "Timed out",
+    "cancelled": "Cancelled",
+    "still_open": "Not over yet",
+}
+_PERCENTILES: Final = {"p50": "Half (p50)", "p95": "95 % (p95)", "p99": "99 % (p99)"}
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The theme's callback for its index page. Who may not see runs gets the list of sections."""
+    if not request.user.has_perm("orchestration.view_run"):
+        return context
+    window = WINDOWS.get(request.GET.get("window", ""), WINDOWS[DEFAULT_WINDOW])
+    return {**context, "title": "Dashboard", "dashboard": _figures(window, datetime.now(UTC))}
+
+
+def _figures(window: Window, now: datetime) -> dict[str, Any]:
+    whole, periods = activity(window, now=now)
+    since = window.starts(now)[0]
+    models = models_used(since)
+    return {
+        "window": window,
+        "windows": list(WINDOWS.values()),
+        "whole": whole,
+        "share": _share(whole),
+        "cost": _cost(models),
+        "unpriced": sum(model.unpriced for model in models),
+        "tokens": _tokens(models),
+        "charts": [*_charts(window, periods), *_model_charts(models)],
+        "models": [_model_row(model, window) for model in models],
+        "errors": [
+            {"row": row, "url": _runs(since=window.name, error=row.code)}
+            for row in errors_by_code(since)
+        ],
+        "tools": tools_used(since),
+        "tool_runs": min(TOOL_RUNS, whole.runs),
+        "links": {
+            "runs": _runs(since=window.name),
+            "troubled": _runs(since=window.name, status="troubled"),
+            "slow": _runs(since=window.name, look="slow"),
+            "slow_start": _runs(since=window.name, look="slow_start"),
+            "unpriced": _runs(since=window.name, look="unpriced"),
+            "costly": _runs(since=window.name, look="costly"),
+            "paused": _runs(status="paused"),
+        },
+        "open": _open(),
+        "now": now,
+    }
+
+
+def _share(whole: Activity) -> str:
+    ended = whole.runs - whole.still_open
+    return f"{100 * whole.troubled / ended:.1f} % of those that ended" if ended else "none ended"
+
+
+def _charts(window: Window, periods: Sequence[Activity]) -> list[Chart]:
+    labels = [period.since.strftime(window.label) for period in periods if period.since]
+    return [
+        stacked_bars(
+            Plot(
+                name="runs",
+                title="Runs by how they ended",
+                x_title="Time (UTC)",
+                y_title="Runs",
+                labels=labels,
+                series=[
+                    Series(key=key, title=title, values=[getattr(p, key) for p in periods])
+                    for key, title in _ENDS.items()
+                ],
+                words=count_text,
+            )
+        ),
+        _percentile_chart("duration", "How long runs took", labels, periods),
+        _percentile_chart("first_output", "Time to the first word", labels, periods),
+    ]
+
+
+def _percentile_chart(
+    of: str, title: str, labels: Sequence[str], periods: Sequence[Activity]
+) -> Chart:
+    return lines(
+        Plot(
+            name=of,
+            title=title,
+            x_title="Time (UTC)",
+            y_title="Duration",
+            labels=labels,
+            series=[
+                Series(key=key, title=words, values=[getattr(getattr(p, of), key) for p in periods])
+                for key, words in _PERCENTILES.items()
+            ],
+            words=duration_text,
+        )
+    )
+
+
+def _model_charts(models: Sequence[ModelUse]) -> list[Chart]:
+    charted = models[:CHARTED_MODELS]
+    labels = [(model.model or NONE).rpartition("/")[2] for model in charted]
+    tokens = stacked_bars(
+        Plot(
+            name="tokens",
+            title="Tokens by model",
+            x_title="Model",
+            y_title="Tokens",
+            labels=labels,
+            series=[
+                Series(key="p50", title="In", values=[model.input_tokens for model in charted]),
+                Series(key="p95", title="Out", values=[model.output_tokens for model in charted]),
+            ],
+            words=count_text,
+        )
+    )
+    cost = stacked_bars(
+        Plot(
+            name="cost",
+            title="Known cost by model",
+            x_title="Model",
+            y_title="Dollars",
+            labels=labels,
+            series=[
+                Series(key="p50", title="Cost", values=[model.cost_usd_micros for model in charted])
+            ],
+            words=_money,
+        )
+    )
+    return [tokens, cost]
+
+
+def _money(micros: int | None) -> str:
+    return UNKNOWN if micros is None else money_text(micros)
+
+
+def _model_row(model: ModelUse, window: Window) -> dict[str, Any]:
+    tokens = model.input_tokens + model.output_tokens
+    return {
+        "row": model,
+        "cost": money_text(model.cost_usd_micros, tokens=tokens),
+        "url": _runs(since=window.name, model=model.model),
+    }
+
+
+def _tokens(models: Sequence[ModelUse]) -> dict[str, int]:
+    return {
+        "input": sum(model.input_tokens for model in models),
+        "output": sum(model.output_tokens for model in models),
+    }
+
+
+def _cost(models: Sequence[ModelUse]) -> str:
+    known = [m.cost_usd_micros for m in models if m.cost_usd_micros is not None]
+    tokens = sum(_tokens(models).values())
+    return money_text(sum(known) if known else None, tokens=tokens)
+
+
+def _runs(**filters: str) -> str:
+    return f"{reverse('admin:orchestration_run_changelist')}?{urlencode(filters)}"
+
+
+def _open() -> dict[str, Any]:
+    """What waits and what works now; without Redis nobody knows of workers and queues."""
+    signals = wired.ports().signals
+    workers: list[WorkerInfo] = []
+    depths: dict[str, int] = {}
+    try:
+        workers = signals.workers()
+        depths = signals.queue_depths(settings.WORKER_QUEUES)
+    except QueueUnavailable:
+        has_redis = False
+    else:
+        has_redis = True
+    return {
+        "work": open_work(),
+        "workers": workers,
+        "queues": sorted(depths.items()),
+        "dependencies": _dependencies(has_redis, len(workers)),
+    }
+
+
+def _dependencies(has_redis: bool, workers: int) -> list[tuple[str, str, str]]:
+    """Name, state (of the badge) and words. The database answered, or there were no page."""
+    redis = ("healthy", "connected") if has_redis else ("unhealthy", "not reachable")
+    alive = ("healthy", f"{workers} alive") if workers else ("unhealthy", "none alive")
+    if not has_redis:
+        alive = ("degraded", UNKNOWN)
+    return [("Database", "healthy", "connected"), ("Redis", *redis), ("Workers", *alive)]
