@@ -114,9 +114,11 @@ class CrossOriginMiddleware(CorsMiddleware):
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         super().add_response_headers(request, response)
-        if ACCESS_CONTROL_ALLOW_ORIGIN not in response.headers:
+        # Static files are open to every origin and say so by themselves, also to requests without.
+        origin = request.headers.get("Origin")
+        if origin is None or ACCESS_CONTROL_ALLOW_ORIGIN not in response.headers:
             return response
-        if not self._is_named(request.headers["Origin"]):
+        if not self._is_named(origin):
             del response.headers[ACCESS_CONTROL_ALLOW_CREDENTIALS]
         if request.method == "OPTIONS":
             methods = ", ".join(path_methods(request.path_info))
