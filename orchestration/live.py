@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 
 from orchestration.log.reader import LogReader, Subscription
-from orchestration.selectors.runs import run_events
+from orchestration.standby.anywhere import events_anywhere
 from taskmapr.core import wired
 from taskmapr.core.events import Event
 from taskmapr.core.ports import Sealer
@@ -19,7 +19,7 @@ from taskmapr.foundation.aio import in_database
 
 
 async def _stored(run_id: UUID, after: int, sealer: Sealer | None) -> list[Event]:
-    return await in_database(run_events, run_id, after, sealer)
+    return await in_database(events_anywhere, run_id, after, sealer)
 
 
 class Live:

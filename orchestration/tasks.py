@@ -13,6 +13,7 @@ from orchestration.services.pausing import approvals_expire as expire
 from orchestration.services.recovery import runs_recover as recover
 from orchestration.services.retention import retention_apply as apply_retention
 from orchestration.services.run_queue import runs_enqueue
+from orchestration.standby.rows import standby_enqueue
 from taskmapr.core import jobs
 
 
@@ -21,6 +22,13 @@ def run_execute(run_id: str) -> None:
     """Hand the run to this worker's loop; without a free slot, to the end of the queue."""
     if not executor().take(UUID(run_id)):
         runs_enqueue([UUID(run_id)])
+
+
+@shared_task(name=jobs.RUN_EXECUTE_STANDBY, acks_late=False, ignore_result=True)
+def run_execute_standby(run_id: str) -> None:
+    """The same for a run whose row lies in Redis, because Postgres was away when it began."""
+    if not executor().take(UUID(run_id), stands_by=True):
+        standby_enqueue([UUID(run_id)])
 
 
 @shared_task(name=jobs.RUNS_RECOVER, ignore_result=True)

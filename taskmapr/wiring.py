@@ -18,6 +18,7 @@ from orchestration.adapters.ollama import ollama_models
 from orchestration.adapters.prices import TablePriceBook
 from orchestration.adapters.redis_log import RedisLog, RedisLogSync, channel_name
 from orchestration.adapters.redis_signals import AsyncRedisSignals, RedisSignals
+from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.log.reader import Announcements
 from taskmapr.core.policies import OpenPolicy
 from taskmapr.core.ports import AgentLoop, ModelPort
@@ -46,6 +47,7 @@ def build() -> Ports:
         prices=TablePriceBook(),
         signals=RedisSignals(blocking),
         log=RedisLogSync(blocking),
+        standby=RedisStandby(blocking),
         model=_model,
         close_models=_close_models,
         agent_loop=_agent_loop,

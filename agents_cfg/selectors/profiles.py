@@ -8,10 +8,16 @@ from collections.abc import Callable
 from typing import Final, TypeVar, cast
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from agents_cfg.models import ModelProfile, OverlayProfile
-from taskmapr.core.errors import ModelNotConfigured, NotFound
+from taskmapr.core.errors import DatabaseUnavailable, ModelNotConfigured, NotFound
 from taskmapr.core.ports import ModelEndpoint
+from taskmapr.foundation.database_state import (
+    database_is_away,
+    database_went_away,
+    is_connection_loss,
+)
 
 #: Seconds for which a process uses a profile before it looks again.
 FRESH_S: Final = 2.0
@@ -25,7 +31,10 @@ T = TypeVar("T")
 
 
 class _Fresh:
-    """Remembers answers for FRESH_S seconds: starts of runs come in bursts and ask the same."""
+    """Remembers answers for FRESH_S seconds: starts of runs come in bursts and ask the same.
+
+    While Postgres is away, what was known last holds on.
+    """
 
     def __init__(self) -> None:
         self._known: dict[object, tuple[float, object]] = {}
@@ -33,14 +42,25 @@ class _Fresh:
     def get(self, key: object, make: Callable[[], T]) -> T:
         now = time.monotonic()
         known = self._known.get(key)
-        if known is not None and known[0] > now:
+        if known is not None and (known[0] > now or database_is_away()):
             return cast("T", known[1])
-        if len(self._known) >= MOST_KNOWN:
+        if len(self._known) >= MOST_KNOWN and not database_is_away():
             # Keys hold what requests say of themselves: nobody may fill the memory with them.
             self._known.clear()
-        value = make()
+        try:
+            value = make()
+        except (OperationalError, InterfaceError) as error:
+            if known is None or not is_connection_loss(error):
+                raise
+            database_went_away(error)
+            return cast("T", known[1])
         self._known[key] = (now + FRESH_S, value)
         return value
+
+    def known(self, key: object) -> object | None:
+        """What was known last, however long ago."""
+        known = self._known.get(key)
+        return None if known is None else known[1]
 
     def forget(self) -> None:
         self._known.clear()
@@ -59,7 +79,26 @@ def profile_choose(*, name: str | None, origin: str | None) -> OverlayProfile:
 
     Raises NotFound for an unknown name. Without any stored profile the built-in defaults hold.
     """
-    return _fresh.get(("choose", name, origin), lambda: _choose(name, origin))
+    chosen = _unless_away(
+        lambda: _fresh.get(("choose", name, origin), lambda: _choose(name, origin))
+    )
+    if chosen is not None:
+        return chosen
+    if name is not None:
+        raise DatabaseUnavailable(f"The profile {name!r} cannot be looked up.")
+    default = _fresh.known(("choose", None, None))
+    return default if isinstance(default, OverlayProfile) else OverlayProfile(name="default")
+
+
+def _unless_away(ask: Callable[[], T]) -> T | None:
+    """None when Postgres would have to be asked and is away."""
+    try:
+        return ask()
+    except (OperationalError, InterfaceError) as error:
+        if not is_connection_loss(error):
+            raise
+        database_went_away(error)
+        return None
 
 
 def _choose(name: str | None, origin: str | None) -> OverlayProfile:
@@ -112,7 +151,13 @@ def endpoint_for(profile: OverlayProfile, asked: str | None = None) -> ModelEndp
     Raises ModelNotConfigured outside dev mode when there is nothing but the built-in stand-in.
     """
     wanted = asked if asked and asked in profile.allowed_models else None
-    return _fresh.get(("endpoint", profile.model_id, wanted), lambda: _endpoint(profile, wanted))
+    found = _unless_away(
+        lambda: _fresh.get(
+            ("endpoint", profile.model_id, wanted), lambda: _endpoint(profile, wanted)
+        )
+    )
+    # The profile came with its model; only a wish has to be looked up.
+    return found or _endpoint(profile, None)
 
 
 def _endpoint(profile: OverlayProfile, wanted: str | None) -> ModelEndpoint:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -15,8 +14,8 @@ from agents_cfg.selectors.profiles import profile_allowance
 from orchestration.api.streams import Followed, json_body, sse_frames, stream_response
 from orchestration.live import live
 from orchestration.page.request import OverlayRequest
-from orchestration.selectors.runs import run_readable
 from orchestration.services.overlay_runs import Asked, overlay_run_start
+from orchestration.standby.anywhere import readable_anywhere
 from taskmapr.core.ids import uuid7
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
@@ -91,7 +90,7 @@ class AskingView(StreamingAPIView):
 
 async def reading_of(request: Request, run_id: UUID, *, after: int = 0) -> Reading:
     """The caller's run, from the event after that number. Raises RunNotFound, EventsExpired."""
-    run = await in_database(partial(run_readable, run_id=run_id, user_id=user_of(request).pk))
+    run = await in_database(readable_anywhere, run_id=run_id, user_id=user_of(request).pk)
     return Reading(
         followed=Followed(run_id, run.session_id), how={"sealer": run.sealer}, after=after
     )

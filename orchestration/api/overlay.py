@@ -17,9 +17,9 @@ from orchestration.api.streams import event_id_of, uuid_of, wants_json
 from orchestration.models import Run
 from orchestration.page.request import parse_request
 from orchestration.selectors.runs import approvals_open, run_owned
-from orchestration.selectors.sessions import SessionMessage, session_history, session_owned
+from orchestration.selectors.sessions import SessionMessage
 from orchestration.services.pausing import approval_resolve
-from orchestration.services.run_end import run_cancel
+from orchestration.standby.anywhere import cancel_anywhere, history_anywhere
 from taskmapr.core.errors import InvalidInput, NotFound, RunNotFound
 from taskmapr.foundation.api import StreamingAPIView
 from taskmapr.users.authentication import QueryTokenPrincipal
@@ -116,9 +116,9 @@ class RunCancelApi(APIView):
 
     @described.RUN_CANCEL
     def post(self, request: Request, run_id: str) -> Response:
-        run = run_owned(run_id=_known(run_id), user_id=user_of(request).pk)
-        run_cancel(run_id=run.pk, by=name_of(request.user))
-        return Response({"ok": True, "run_id": str(run.pk)}, status=202)
+        wanted = _known(run_id)
+        cancel_anywhere(run_id=wanted, user_id=user_of(request).pk, by=name_of(request.user))
+        return Response({"ok": True, "run_id": str(wanted)}, status=202)
 
 
 class ApprovalApi(APIView):
@@ -155,9 +155,9 @@ class HistoryApi(APIView):
 
     @described.HISTORY
     def get(self, request: Request, session_key: str) -> Response:
-        session = session_owned(session_id=session_key, user_id=user_of(request).pk)
-        messages, following = session_history(
-            session=session,
+        messages, following = history_anywhere(
+            session_id=session_key,
+            user_id=user_of(request).pk,
             limit=_limit(request.query_params.get("limit")),
             before=request.query_params.get("before"),
         )

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,9 +17,9 @@ from orchestration.dialects.base import Dialect
 from orchestration.dialects.overlay_json import OverlayAnswer
 from orchestration.dialects.table import dialect_for
 from orchestration.live import live
-from orchestration.services.run_end import run_fail_unclaimed
+from orchestration.standby.anywhere import fail_unclaimed_anywhere
 from taskmapr.core import wired
-from taskmapr.core.errors import InvalidInput, NoWorker, QueueUnavailable
+from taskmapr.core.errors import InvalidInput, QueueUnavailable
 from taskmapr.core.events import Event
 from taskmapr.foundation.aio import in_database
 
@@ -100,7 +99,7 @@ class Followed:
                 return
         except QueueUnavailable:
             logger.debug("run %s: nobody knows of any worker", self.run_id)
-        await in_database(partial(run_fail_unclaimed, run_id=self.run_id, error=NoWorker()))
+        await in_database(fail_unclaimed_anywhere, self.run_id)
 
 
 async def sse_frames(

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.conf import settings
-
-from agents_cfg.selectors.profiles import endpoint_for, profile_get
 from orchestration.engines.answer import AnswerSink
+from orchestration.engines.assistant_setup import Setup, setup_of
 from orchestration.engines.briefing import Briefing
 from orchestration.engines.model_turns import ResilientModel
 from orchestration.engines.tool_calls import ToolCaller
 from orchestration.execution.drive import HeldRun
-from orchestration.page.profile import ProfileView
-from orchestration.page.profile_rows import profile_view
 from orchestration.page.request import OverlayRequest
 from orchestration.prompts.hygiene import DataQuoter, seen
-from orchestration.prompts.recalled import Recalled
-from orchestration.selectors.recall import recalled_for
-from orchestration.selectors.sessions import SessionMessage, session_messages_before
-from orchestration.services.leases import Claim
-from orchestration.tools.offered import Offered, tools_offered
 from orchestration.tools.ui_actions import rules_of
 from taskmapr.core import wired
 from taskmapr.core.errors import MaxTurnsExceeded
@@ -37,57 +27,6 @@ from taskmapr.foundation.aio import in_database
 DONE: Final = "Done."
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """What the database says about this run: one visit, before the first model turn."""
-
-    profile: ProfileView
-    endpoint: ModelEndpoint
-    offered: Offered
-    max_turns: int
-    continues_unread: bool
-    #: The session's chat messages before this prompt, oldest first.
-    remembered: list[dict[str, Any]]
-    #: What is known from the user's other sessions; only a new session is told.
-    recalled: Recalled
-
-
-def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
-    row = profile_get(claim.profile_id)
-    endpoint = endpoint_for(row, request.config.model)
-    earlier: list[SessionMessage] = []
-    recalled = Recalled()
-    if claim.session_id is not None and claim.events[0].data.get("session_resumed"):
-        earlier = session_messages_before(
-            session_id=claim.session_id, run_id=claim.run_id, sealer=claim.sealer
-        )
-    elif claim.session_id is not None:
-        recalled = recalled_for(
-            user_id=claim.owner_id,
-            session_id=claim.session_id,
-            sessions=row.recall_sessions,
-            preferences=row.recall_preferences,
-        )
-    return Setup(
-        profile=profile_view(row, supports_tools=endpoint.supports_tools),
-        endpoint=endpoint,
-        offered=tools_offered(row) if endpoint.supports_tools else Offered(tools=[]),
-        max_turns=row.max_turns or settings.TASKMAPR["max_turns"],
-        continues_unread=row.disconnect_policy == "continue",
-        remembered=_remembered(earlier),
-        recalled=recalled,
-    )
-
-
-def _remembered(messages: list[SessionMessage]) -> list[dict[str, Any]]:
-    """A session's messages as chat messages; an answer that called tools is several of them."""
-    return [
-        item
-        for message in messages
-        for item in message.items or [{"role": message.role, "content": message.content}]
-    ]
 
 
 class AssistantEngine:
@@ -200,7 +139,7 @@ class AssistantEngine:
             )
         )
         if response.tool_calls:
-            await writer.barrier()
+            await writer.checkpoint()
 
     def _cost(self, response: ModelResponse) -> int | None:
         if not response.usage_reported:

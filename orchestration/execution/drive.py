@@ -19,12 +19,14 @@ from orchestration.log.writer import LogWriter
 from orchestration.models.command import CommandKind
 from orchestration.services import leases, pausing
 from orchestration.services.leases import Claim
+from orchestration.standby import holding
 from taskmapr.core.errors import IllegalMove, LeaseLost, TaskMaprError, TimedOut
 from taskmapr.core.events import CommandReceived, RunFinished, RunPaused, RunStarted
 from taskmapr.core.ports import StopRun
 from taskmapr.core.run_kinds import run_kind
 from taskmapr.core.run_state import fold
 from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.database_state import database_went_away, is_connection_loss
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,12 @@ class HeldRun:
         self.worker_id = worker_id
         self.transcript = Transcript(claim.events)
         self.writer = log.open(
-            claim.run_id, claim.lease_token, fold(claim.events), claim.sealer, self.transcript
+            claim.run_id,
+            claim.lease_token,
+            fold(claim.events),
+            claim.sealer,
+            self.transcript,
+            stands_by=claim.standby is not None,
         )
         self.inbox: asyncio.Queue[tuple[CommandKind, str, Mapping[str, Any]]] = asyncio.Queue()
         self.model = claim.model
@@ -132,6 +139,8 @@ class HeldRun:
         except (OperationalError, InterfaceError) as error:
             # The database went away under the engine: what counts is stored when it is back, and
             # the run goes on from there, here or elsewhere.
+            if is_connection_loss(error):
+                database_went_away(error)
             logger.warning("run %s: database away: %s", self.run_id, type(error).__name__)
             await self._hand_over()
             return None
@@ -162,9 +171,10 @@ class HeldRun:
         """Store what was said so far, and leave the run to recovery."""
         await self.writer.barrier()
         self.writer.give_up()
-        await in_database(
-            leases.lease_hand_back, run_id=self.run_id, lease_token=self.claim.lease_token
+        give_back = (
+            leases.lease_hand_back if self.claim.standby is None else holding.standby_hand_back
         )
+        await in_database(give_back, run_id=self.run_id, lease_token=self.claim.lease_token)
 
     async def _pause(self) -> None:
         waiting_for = sorted(self.writer.state.open_approvals)

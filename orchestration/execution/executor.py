@@ -23,22 +23,29 @@ from django.db import InterfaceError, OperationalError
 from orchestration.execution.drive import HeldRun, engine_class, run_drive
 from orchestration.execution.loop import LoopThread
 from orchestration.log.store import RunBatch, batches_write
-from orchestration.log.writer import LogWriter
+from orchestration.log.writer import LogWriter, StoreLane
 from orchestration.models.command import CommandKind
 from orchestration.services import leases
 from orchestration.services.run_end import successors_enqueue
+from orchestration.standby import holding
+from orchestration.standby.records import owner_key
+from orchestration.standby.rows import standby_enqueue
+from orchestration.standby.upkeep import standby_look_after
 from taskmapr.core import wired
 from taskmapr.core.errors import DatabaseUnavailable, QueueUnavailable
 from taskmapr.core.ports import WorkerInfo
 from taskmapr.core.run_kinds import run_kind, run_kinds
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.collector import collector_settle
+from taskmapr.foundation.database_state import database_went_away, is_connection_loss
 from taskmapr.foundation.telemetry.logs import bind_only
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that a job waits for a free slot before it is put back into the queue.
 SLOT_WAIT_S: Final = 2.0
+#: While Postgres is away, workers look for it this often.
+AWAY_RETRY_S: Final = 0.5
 
 
 class RunExecutor:
@@ -55,6 +62,8 @@ class RunExecutor:
         self._held: dict[UUID, HeldRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unread_since: dict[UUID, float] = {}
+        #: Owners of sessions that were used lately, for a time without Postgres.
+        self._sessions_seen: dict[str, str] = {}
         self._chores: list[asyncio.Task[None]] = []
         self._is_draining = False
         self._is_warm = asyncio.Event()
@@ -69,12 +78,12 @@ class RunExecutor:
         self._thread.submit(self._begin()).result(timeout=30)
         threading.Thread(target=self._warm_up, name="preload", daemon=True).start()
 
-    def take(self, run_id: UUID) -> bool:
+    def take(self, run_id: UUID, *, stands_by: bool = False) -> bool:
         """Carry this run from now on. False: no slot became free in time, or the worker is
-        stopping."""
+        stopping. `stands_by`: its row lies in Redis."""
         if self._is_draining or not self._free.acquire(timeout=SLOT_WAIT_S):
             return False
-        self._thread.loop.call_soon_threadsafe(self._launch, run_id)
+        self._thread.loop.call_soon_threadsafe(self._launch, run_id, stands_by)
         return True
 
     def stop(self) -> None:
@@ -102,6 +111,7 @@ class RunExecutor:
         self._log = LogWriter(
             wired.ports().new_log(),
             _store,
+            standby=StoreLane(_store_standby, self._enqueue_standing_by),
             on_successors=self._enqueue_successors,
             on_fenced=self._fenced,
         )
@@ -112,6 +122,7 @@ class RunExecutor:
             self._look_for_commands,
             self._tell_alive,
             self._cancel_unread,
+            self._look_after_standby,
         )
         self._chores = [
             loop.create_task(listen, name="bell"),
@@ -119,8 +130,9 @@ class RunExecutor:
         ]
         await self._tell_alive()
 
-    def _launch(self, run_id: UUID) -> None:
-        task = asyncio.get_running_loop().create_task(self._carry(run_id), name=f"run-{run_id}")
+    def _launch(self, run_id: UUID, stands_by: bool) -> None:
+        carried = self._carry(run_id, stands_by)
+        task = asyncio.get_running_loop().create_task(carried, name=f"run-{run_id}")
         self._tasks.add(task)
         task.add_done_callback(partial(self._done, run_id))
 
@@ -130,12 +142,14 @@ class RunExecutor:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("run %s: lost by its worker", run_id, exc_info=error)
 
-    async def _carry(self, run_id: UUID) -> None:
+    async def _carry(self, run_id: UUID, stands_by: bool) -> None:
         await self._is_warm.wait()
-        claim = await in_database(leases.lease_claim, run_id=run_id, worker_id=self.worker_id)
+        claim = await self._claimed(run_id, stands_by)
         if claim is None:
             logger.debug("run %s is not to be had", run_id)
             return
+        if claim.session_id is not None and not stands_by:
+            self._sessions_seen[owner_key(claim.session_id)] = str(claim.owner_id)
         bind_only(
             request_id=claim.request_id,
             run_id=run_id,
@@ -151,6 +165,18 @@ class RunExecutor:
                 del self._held[run_id]
                 self._unread_since.pop(run_id, None)
 
+    async def _claimed(self, run_id: UUID, stands_by: bool) -> leases.Claim | None:
+        """The run, or None when it is not to be had. Waits for Postgres while that is away."""
+        take = holding.standby_lease_claim if stands_by else leases.lease_claim
+        while True:
+            try:
+                return await in_database(take, run_id=run_id, worker_id=self.worker_id)
+            except (OperationalError, InterfaceError) as error:
+                if self._is_draining or not is_connection_loss(error):
+                    raise
+                database_went_away(error)
+                await asyncio.sleep(AWAY_RETRY_S)
+
     def _fenced(self, run_id: UUID) -> None:
         logger.warning("run %s: another worker holds it now", run_id)
         if run_id in self._held:
@@ -158,6 +184,9 @@ class RunExecutor:
 
     def _enqueue_successors(self, run_ids: list[UUID]) -> None:
         self._own(in_database(successors_enqueue, run_ids))
+
+    def _enqueue_standing_by(self, run_ids: list[UUID]) -> None:
+        self._own(in_database(standby_enqueue, run_ids))
 
     def _bell_rang(self, run_id: UUID) -> None:
         if run_id in self._held:
@@ -178,10 +207,17 @@ class RunExecutor:
 
     async def _repeat(self, beat: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Each on its own: a Redis that hangs must not keep leases from being renewed."""
+        pause_s = settings.TASKMAPR["sign_every_s"]
         while True:
-            await asyncio.sleep(settings.TASKMAPR["sign_every_s"])
+            await asyncio.sleep(pause_s)
+            pause_s = settings.TASKMAPR["sign_every_s"]
             try:
                 await beat()
+            except (OperationalError, InterfaceError) as error:
+                if is_connection_loss(error):
+                    database_went_away(error)
+                # Leases may have lapsed meanwhile: they must be ours again before recovery looks.
+                pause_s = min(pause_s, AWAY_RETRY_S)
             except Exception:
                 logger.exception("heartbeat failed")
 
@@ -196,13 +232,17 @@ class RunExecutor:
             )
         )
 
+    def _held_in(self, *, standby: bool) -> list[HeldRun]:
+        return [h for h in self._held.values() if (h.claim.standby is not None) is standby]
+
     async def _renew_leases(self) -> None:
-        held = list(self._held.values())
+        await self._renew(self._held_in(standby=False), leases.leases_renew)
+
+    async def _renew(self, held: list[HeldRun], renew: Callable[..., set[UUID]]) -> None:
         if not held:
             return
-        ours = await in_database(
-            leases.leases_renew, worker_id=self.worker_id, run_ids=[h.run_id for h in held]
-        )
+        run_ids = [run.run_id for run in held]
+        ours = await in_database(renew, worker_id=self.worker_id, run_ids=run_ids)
         for run in held:
             if run.run_id not in ours and self._held.get(run.run_id) is run and not run.is_ending:
                 self._fenced(run.run_id)
@@ -212,13 +252,33 @@ class RunExecutor:
             await self._deliver_commands(list(self._held))
 
     async def _deliver_commands(self, run_ids: list[UUID]) -> None:
-        for command in await in_database(leases.commands_take, run_ids):
+        standing_by = {held.run_id for held in self._held_in(standby=True)}.intersection(run_ids)
+        if standing_by:
+            await self._deliver_standby_commands(standing_by)
+        stored = [run_id for run_id in run_ids if run_id not in standing_by]
+        for command in await in_database(leases.commands_take, stored) if stored else ():
             held = self._held.get(command.run_id)
             if held is not None:
                 data = command.data
                 if held.claim.sealer is not None and "sealed" in data:
                     data = held.claim.sealer.open(data["sealed"])
                 held.command(CommandKind(command.kind), command.by, data)
+
+    async def _deliver_standby_commands(self, run_ids: set[UUID]) -> None:
+        for run_id, kind, by, data in await in_database(holding.standby_commands_take, run_ids):
+            if run_id in self._held:
+                self._held[run_id].command(kind, by, data)
+
+    async def _look_after_standby(self) -> None:
+        """Runs that began without Postgres: beat, which needs it, cannot look after them."""
+        try:
+            await self._renew(self._held_in(standby=True), holding.standby_leases_renew)
+            seen, self._sessions_seen = self._sessions_seen, {}
+            if seen:
+                await in_database(wired.ports().standby.remember, seen)
+            await in_database(standby_look_after)
+        except QueueUnavailable:
+            logger.debug("nobody can look after runs that stand by: Redis is away")
 
     async def _cancel_unread(self) -> None:
         watched = {
@@ -266,7 +326,13 @@ async def _store(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
     try:
         return await in_database(batches_write, batches)
     except (OperationalError, InterfaceError) as error:
+        if is_connection_loss(error):
+            database_went_away(error)
         raise DatabaseUnavailable from error
+
+
+async def _store_standby(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
+    return await in_database(holding.standby_batches_write, batches)
 
 
 _executor: RunExecutor | None = None

@@ -50,6 +50,7 @@ class RunWriter:
         state: RunState,
         sealer: Sealer | None,
         transcript: Transcript,
+        lane: StoreLane,
     ) -> None:
         self.run_id = run_id
         self.lease_token = lease_token
@@ -57,12 +58,15 @@ class RunWriter:
         self.is_fenced = False
         self._transcript = transcript
         self._hub = hub
+        self._lane = lane
         self._sealer = sealer
         self._fresh: list[Event] = []
         self._unstored: list[StoredEvent] = []
         self._ending: Ending | None = None
         self._stored_seq = state.seq
         self._barriers: list[tuple[int, asyncio.Future[None]]] = []
+        #: Those of the barriers that need not hold while the store is away.
+        self._checkpoints: set[asyncio.Future[None]] = set()
         self._may_be_stored = False
 
     def append(self, payload: object) -> Event:
@@ -96,15 +100,35 @@ class RunWriter:
         return event
 
     async def barrier(self) -> None:
-        """Return when Postgres has everything appended so far. Raises LeaseLost when fenced off."""
+        """Return when the store has everything appended so far. Raises LeaseLost when fenced
+        off."""
+        if (future := self._due()) is not None:
+            await future
+
+    async def checkpoint(self) -> None:
+        """As `barrier`, but goes on without the store while that is away: for the ends of steps,
+        which a lost worker would merely repeat."""
+        if not self._lane.is_up:
+            if self.is_fenced:
+                raise LeaseLost
+            return
+        if (future := self._due()) is not None:
+            self._checkpoints.add(future)
+            try:
+                await future
+            finally:
+                self._checkpoints.discard(future)
+
+    def _due(self) -> asyncio.Future[None] | None:
+        """Resolved when the store has what was appended so far; None if it has it already."""
         if self.is_fenced:
             raise LeaseLost
         if self._stored_seq >= self.state.seq:
-            return
+            return None
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._barriers.append((self.state.seq, future))
-        self._hub.hurry()
-        await future
+        self._lane.hurry()
+        return future
 
     async def close(self, last: Sequence[object], ending: Ending) -> None:
         """Append the last events and write the run's last columns with them, in one transaction.
@@ -145,8 +169,14 @@ class RunWriter:
     def is_awaited(self) -> bool:
         return bool(self._barriers)
 
+    def is_stored_by(self, lane: StoreLane) -> bool:
+        return self._lane is lane
+
+    def hurry(self) -> None:
+        self._lane.hurry()
+
     def take_unstored(self) -> RunBatch | None:
-        """What Postgres should get now: everything that was handed to Redis before."""
+        """What the store should get now: everything that was handed to Redis before."""
         if not self._unstored:
             return None
         events, self._unstored = self._unstored, []
@@ -160,9 +190,12 @@ class RunWriter:
         )
 
     def put_back(self, batch: RunBatch) -> None:
-        """Postgres was away: try these first next time. It may have taken them all the same."""
+        """The store was away: try these first next time. It may have taken them all the same."""
         self._may_be_stored = True
         self._unstored = batch.events + self._unstored
+        for future in self._checkpoints:
+            if not future.done():
+                future.set_result(None)
 
     def stored(self, batch: RunBatch) -> None:
         self._may_be_stored = False
@@ -187,6 +220,28 @@ class RunWriter:
         return not (self._fresh or self._unstored or self._barriers)
 
 
+class StoreLane:
+    """The way to one store: Postgres, or what stands in for it while it is away."""
+
+    def __init__(self, write: BatchWriter, on_successors: Callable[[list[UUID]], None]) -> None:
+        self.write = write
+        self.on_successors = on_successors
+        self.is_up = True
+        self._now = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Store at once what there is."""
+        self._now.set()
+
+    async def pause(self) -> None:
+        """Return when it is time to store again."""
+        # Not wait_for: in Python 3.11 it may swallow the cancellation that ends the loop.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STORE_INTERVAL_S):
+                await self._now.wait()
+        self._now.clear()
+
+
 class LogWriter:
     """All held runs of one worker process. Lives on one event loop."""
 
@@ -195,17 +250,18 @@ class LogWriter:
         transport: LogTransport,
         write_batches: BatchWriter,
         *,
+        standby: StoreLane | None = None,
         on_successors: Callable[[list[UUID]], None] = lambda runs: None,
         on_fenced: Callable[[UUID], None] = lambda run: None,
     ) -> None:
         self._transport = transport
-        self._write_batches = write_batches
-        self._on_successors = on_successors
+        self._main = StoreLane(write_batches, on_successors)
+        self._standby = standby
+        self._lanes = [self._main, *([standby] if standby is not None else [])]
         self._on_fenced = on_fenced
         self._open: dict[UUID, RunWriter] = {}
         self._dirty: dict[UUID, RunWriter] = {}
         self._has_fresh = asyncio.Event()
-        self._store_now = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.live_is_up = True
 
@@ -213,7 +269,10 @@ class LogWriter:
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._carry_to_readers(), name="log-to-redis"),
-            loop.create_task(self._carry_to_store(), name="log-to-postgres"),
+            *(
+                loop.create_task(self._carry_to_store(lane), name="log-to-store")
+                for lane in self._lanes
+            ),
         ]
 
     async def stop(self) -> None:
@@ -237,11 +296,17 @@ class LogWriter:
         state: RunState,
         sealer: Sealer | None = None,
         transcript: Transcript | None = None,
+        *,
+        stands_by: bool = False,
     ) -> RunWriter:
         """A writer that continues after `state.seq`. The caller holds the lease with this token.
 
-        `transcript` is told of every event that is appended.
+        `transcript` is told of every event that is appended. `stands_by`: the run's row lies in the
+        standby store, so its log goes there.
         """
+        lane = self._standby if stands_by else self._main
+        if lane is None:
+            raise RuntimeError("this log has no standby store")
         writer = self._open[run_id] = RunWriter(
             hub=self,
             run_id=run_id,
@@ -249,6 +314,7 @@ class LogWriter:
             state=state,
             sealer=sealer,
             transcript=transcript or Transcript(),
+            lane=lane,
         )
         return writer
 
@@ -263,7 +329,9 @@ class LogWriter:
         self._has_fresh.set()
 
     def hurry(self) -> None:
-        self._store_now.set()
+        """Store at once what there is."""
+        for lane in self._lanes:
+            lane.hurry()
 
     async def _carry_to_readers(self) -> None:
         while True:
@@ -274,8 +342,9 @@ class LogWriter:
             if not parcels:
                 continue
             # Postgres does not wait for Redis: a barrier costs the longer of the two, not the sum.
-            if any(w.is_awaited or w.unstored_rows >= STORE_ROWS for w in dirty.values()):
-                self._store_now.set()
+            for writer in dirty.values():
+                if writer.is_awaited or writer.unstored_rows >= STORE_ROWS:
+                    writer.hurry()
             await self._append_live(parcels)
 
     async def _append_live(self, parcels: list[Parcel]) -> None:
@@ -294,47 +363,48 @@ class LogWriter:
             if not accepted:
                 self._fence_off(parcel.run_id, parcel.lease_token)
 
-    async def _carry_to_store(self) -> None:
+    async def _carry_to_store(self, lane: StoreLane) -> None:
         while True:
-            # Not wait_for: in Python 3.11 it may swallow the cancellation that ends this loop.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STORE_INTERVAL_S):
-                    await self._store_now.wait()
-            self._store_now.clear()
+            await lane.pause()
             taken = [
                 (writer, batch)
                 for writer in list(self._open.values())
-                if (batch := writer.take_unstored()) is not None
+                if writer.is_stored_by(lane) and (batch := writer.take_unstored()) is not None
             ]
             if taken:
-                await self._store(taken)
+                await self._store(lane, taken)
 
-    async def _store(self, taken: list[tuple[RunWriter, RunBatch]]) -> None:
+    async def _store(self, lane: StoreLane, taken: list[tuple[RunWriter, RunBatch]]) -> None:
         try:
-            fenced, successors = await self._write_batches([batch for _, batch in taken])
-        except DatabaseUnavailable as error:
+            fenced, successors = await lane.write([batch for _, batch in taken])
+        except (DatabaseUnavailable, QueueUnavailable) as error:
+            if lane.is_up:
+                logger.warning("log cannot be stored, trying again: %s", error.detail)
+            lane.is_up = False
             for writer, batch in taken:
                 writer.put_back(batch)
-            logger.warning("log cannot be stored, trying again: %s", error.detail)
             await asyncio.sleep(RETRY_S)
-            self._store_now.set()
+            lane.hurry()
             return
         except Exception:
-            await self._store_apart(taken)
+            await self._store_apart(lane, taken)
             return
+        if not lane.is_up:
+            logger.info("log is stored again")
+        lane.is_up = True
         for writer, batch in taken:
             if batch.run_id in fenced:
                 self._fence_off(batch.run_id, batch.lease_token)
             else:
                 writer.stored(batch)
         if successors:
-            self._on_successors(successors)
+            lane.on_successors(successors)
 
-    async def _store_apart(self, taken: list[tuple[RunWriter, RunBatch]]) -> None:
+    async def _store_apart(self, lane: StoreLane, taken: list[tuple[RunWriter, RunBatch]]) -> None:
         """Something in these batches cannot be stored: the other runs must not suffer for it."""
         if len(taken) > 1:
             for one in taken:
-                await self._store([one])
+                await self._store(lane, [one])
             return
         ((_, batch),) = taken
         logger.exception("run %s: its log cannot be stored, the run is given up", batch.run_id)

@@ -16,6 +16,7 @@ from django.db import connection
 from orchestration.log.store import events_all
 from orchestration.log.wire import unpack
 from orchestration.models import Command
+from orchestration.standby.records import StandbySetup
 from taskmapr.core import wired
 from taskmapr.core.events import Event
 from taskmapr.core.ports import Sealer
@@ -40,6 +41,8 @@ class Claim:
     #: The log so far. For a first attempt only run.created.
     events: list[Event]
     sealer: Sealer | None
+    #: What the run was started with, when its row lies in Redis because Postgres is away.
+    standby: StandbySetup | None = None
 
 
 # The log comes along as `log.wire.pack` writes it: one round trip for everything.

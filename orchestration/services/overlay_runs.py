@@ -12,6 +12,9 @@ from uuid import UUID
 from agents_cfg.selectors.profiles import endpoint_for, profile_choose
 from orchestration.page.request import OverlayRequest
 from orchestration.services.run_start import NewRun, StartedRun, run_start
+from orchestration.standby.anywhere import stored_or_standby
+from orchestration.standby.records import StandbySetup
+from orchestration.standby.starting import standby_run_start
 from taskmapr.core import wired
 from taskmapr.core.run_kinds import OVERLAY
 
@@ -35,6 +38,8 @@ class Asked:
 def overlay_run_start(asked: Asked) -> StartedRun:
     """Choose profile and model, make the session's name if there is none, and start the run.
 
+    While Postgres is away, the run begins in Redis.
+
     Raises NotFound (profile), ModelNotConfigured, SessionForbidden, SessionBusy, QueueUnavailable.
     """
     wired.ports().policy.check_run_start(user_id=asked.user_id, run_kind=OVERLAY.name)
@@ -42,22 +47,24 @@ def overlay_run_start(asked: Asked) -> StartedRun:
     profile = profile_choose(name=request.profile, origin=asked.origin)
     endpoint = endpoint_for(profile, request.config.model)
     is_offline = endpoint.adapter == "offline"
-    return run_start(
-        NewRun(
-            run_id=asked.run_id,
-            kind=OVERLAY.name,
-            owner_id=asked.user_id,
-            session_id=request.session_id or session_id_new(asked.user_name),
-            input=request.as_stored(),
-            prompt=request.prompt,
-            model=endpoint.model,
-            profile_id=profile.pk,
-            profile_version=profile.version,
-            request_id=asked.request_id,
-            page=request.page.as_json(),
-            dropped=request.dropped,
-            warnings=(OFFLINE_NOTE,) if is_offline else (),
-        )
+    new = NewRun(
+        run_id=asked.run_id,
+        kind=OVERLAY.name,
+        owner_id=asked.user_id,
+        session_id=request.session_id or session_id_new(asked.user_name),
+        input=request.as_stored(),
+        prompt=request.prompt,
+        model=endpoint.model,
+        profile_id=profile.pk,
+        profile_version=profile.version,
+        request_id=asked.request_id,
+        page=request.page.as_json(),
+        dropped=request.dropped,
+        warnings=(OFFLINE_NOTE,) if is_offline else (),
+    )
+    return stored_or_standby(
+        lambda: run_start(new),
+        lambda: standby_run_start(new, StandbySetup(profile=profile, endpoint=endpoint)),
     )
 
 

@@ -19,3 +19,18 @@ class Offered:
 def tools_offered(profile: OverlayProfile) -> Offered:
     """What a profile's runs are offered now. Touches the database."""
     return Offered(tools=registry.named(profile.tools))
+
+
+def tools_without_database(profile: OverlayProfile) -> Offered:
+    """What is left while Postgres is away: nothing that needs the effect ledger or a question."""
+    return Offered(
+        tools=[
+            spec
+            for spec in registry.named(profile.tools)
+            if (spec.provider == "ui" or spec.danger == "read")
+            and not (spec.has_effect or spec.needs_approval)
+        ],
+        missing=(
+            "every tool that changes something outside of the page, until the database is back",
+        ),
+    )

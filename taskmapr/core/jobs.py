@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 RUN_EXECUTE = "orchestration.run_execute"
+#: The same for a run whose row lies in Redis, while Postgres is away.
+RUN_EXECUTE_STANDBY = "orchestration.run_execute_standby"
 RUNS_RECOVER = "orchestration.runs_recover"
 APPROVALS_EXPIRE = "orchestration.approvals_expire"
 PARTITIONS_ENSURE = "orchestration.partitions_ensure"
@@ -16,6 +18,7 @@ QUEUE_RUNS_PREFIX = "runs."
 
 JOB_NAMES = (
     RUN_EXECUTE,
+    RUN_EXECUTE_STANDBY,
     RUNS_RECOVER,
     APPROVALS_EXPIRE,
     PARTITIONS_ENSURE,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from taskmapr.core.tools import ToolSpec
+
+R = TypeVar("R")
 
 # Models ----------------------------------------------------------------------------------------
 
@@ -257,6 +259,50 @@ class LogTransportSync(Protocol):
 
     def read(self, run_id: UUID, after: int) -> list[bytes]:
         """Raises QueueUnavailable."""
+
+
+# What stands in while Postgres is away ---------------------------------------------------------
+
+Document = dict[str, Any]
+
+
+class StandbyStore(Protocol):
+    """Documents (JSON objects) and lists that outlive processes, a day at most. Sync.
+
+    Every method raises QueueUnavailable when the store cannot be reached.
+    """
+
+    def read(self, key: str) -> Document | None: ...
+
+    def update(self, key: str, change: Callable[[Document | None], tuple[Document | None, R]]) -> R:
+        """Replace a document by what `change` makes of it (None: remove it), as one step.
+
+        `change` may be called again when somebody else was faster; what it raises reaches the
+        caller, and nothing is changed then. Returns its second value.
+        """
+
+    def push(self, key: str, *items: bytes) -> None:
+        """Add to the end of a list."""
+
+    def items(self, key: str) -> list[bytes]: ...
+
+    def take(self, key: str) -> list[bytes]:
+        """All items of a list, which is empty afterwards."""
+
+    def forget(self, *keys: str) -> None:
+        """Remove documents and lists."""
+
+    def mark(self, key: str, member: str) -> None:
+        """Add to a set."""
+
+    def unmark(self, key: str, member: str) -> None: ...
+
+    def marked(self, key: str) -> set[str]: ...
+
+    def remember(self, values: Mapping[str, str]) -> None:
+        """Keep short texts, each under its key."""
+
+    def recall(self, key: str) -> str | None: ...
 
 
 # Signals between processes -----------------------------------------------------------------------

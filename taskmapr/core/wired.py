@@ -19,6 +19,7 @@ from taskmapr.core.ports import (
     SealerSource,
     Signals,
     SignalsAsync,
+    StandbyStore,
 )
 
 
@@ -32,6 +33,7 @@ class Ports:
     prices: PriceBook
     signals: Signals
     log: LogTransportSync
+    standby: StandbyStore
     #: The model port that serves an endpoint; imported on first use, in workers only.
     model: Callable[[ModelEndpoint], ModelPort]
     #: Closes what the model ports hold open on the running loop.

@@ -53,7 +53,7 @@ def database_settings(
     if pool is not None:
         options["pool"] = dict(pool)
     settings: dict[str, Any] = {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "taskmapr.foundation.postgres",
         "NAME": unquote(parts.path.lstrip("/")) or "postgres",
         "USER": unquote(parts.username or query.get("user", "")),
         "PASSWORD": unquote(parts.password or query.get("password", "")),

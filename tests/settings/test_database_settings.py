@@ -29,7 +29,7 @@ def test_every_spelling_of_the_scheme_gives_the_same_database(scheme: str) -> No
     found = settings_of(f"{scheme}://ada:s%40lt@db.example:5433/tasks")
     named = {key: found[key] for key in ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")}
     assert named == {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "taskmapr.foundation.postgres",
         "NAME": "tasks",
         "USER": "ada",
         "PASSWORD": "s@lt",

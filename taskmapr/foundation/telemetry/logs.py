@@ -97,6 +97,8 @@ def logging_config(*, json: bool, level: str = "INFO") -> dict[str, Any]:
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
+            # Each attempt to connect during an outage; what matters of it is said once.
+            "psycopg.pool": {"level": "ERROR"},
         },
     }
 
