@@ -19,6 +19,7 @@ class OrchestrationConfig(AppConfig):
     def ready(self) -> None:
         wired.wire(import_string(settings.TASKMAPR_PORTS)())
         import_module("orchestration.tools.ui").register()
+        import_module("orchestration.tools.knowledge").register()
         # By name: neither module can be imported before the models are there.
         import_string("taskmapr.users.services.erasure.eraser_register")(
             "orchestration", import_string("orchestration.services.retention.user_runs_erase")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from redis import Redis
@@ -13,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from orchestration.adapters.celery_queue import CeleryQueue
-from orchestration.adapters.model_routes import RoutedModel
+from orchestration.adapters.model_routes import RoutedModel, adapter_of, address_of
 from orchestration.adapters.ollama import ollama_models
 from orchestration.adapters.prices import TablePriceBook
 from orchestration.adapters.redis_log import RedisLog, RedisLogSync, channel_name
@@ -21,12 +20,9 @@ from orchestration.adapters.redis_signals import AsyncRedisSignals, RedisSignals
 from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.log.reader import Announcements
 from taskmapr.core.policies import OpenPolicy
-from taskmapr.core.ports import AgentLoop, ModelPort
+from taskmapr.core.ports import AgentLoop, Embedder, ModelEndpoint, ModelPort
 from taskmapr.core.wired import Ports
 from taskmapr.users.services.data_keys import DataKeySealers
-
-if TYPE_CHECKING:
-    from taskmapr.core.ports import ModelEndpoint
 
 #: Seconds until a command to Redis is given up. Longer than any pause of a healthy server.
 _TIMEOUT_S = 2.0
@@ -51,6 +47,7 @@ def build() -> Ports:
         model=_model,
         close_models=_close_models,
         agent_loop=_agent_loop,
+        embedder=_embedder(),
         new_log=lambda: RedisLog(_async_client()),
         new_signals=lambda: AsyncRedisSignals(
             _async_client(), alive_s=settings.TASKMAPR["lease_ttl_s"]
@@ -110,3 +107,23 @@ def _agent_loop() -> AgentLoop:
     from orchestration.adapters.agents_sdk import agent_loop  # noqa: PLC0415
 
     return agent_loop
+
+
+def _embedder() -> Embedder | None:
+    """None when no embedding model is named. The OpenAI key goes to no other provider."""
+    own = settings.TASKMAPR
+    model: str = own["embedding_model"]
+    if not model:
+        return None
+    # Both bring an HTTP client, which processes without an embedding model do without.
+    from memory.adapters.embeddings import HttpEmbedder  # noqa: PLC0415
+    from memory.adapters.litellm_embeddings import LiteLLMEmbedder  # noqa: PLC0415
+
+    is_openai = "/" not in model or model.startswith("openai/")
+    base_url = own["openai_base_url"] if is_openai else ""
+    endpoint = ModelEndpoint(model=model, base_url=base_url)
+    if adapter_of(endpoint) == "litellm":
+        return LiteLLMEmbedder(model=model)
+    address, name = address_of(endpoint)
+    key = own["openai_api_key"] if is_openai else ""
+    return HttpEmbedder(address=address, model=name, api_key=key)

@@ -9,7 +9,8 @@ from agents_cfg.models.model_profile import ModelProfile
 
 
 def default_tools() -> list[str]:
-    return ["ui.navigate", "ui.highlight", "ui.scroll_to", "ui.start_walkthrough", "ui.custom"]
+    ui = ["ui.navigate", "ui.highlight", "ui.scroll_to", "ui.start_walkthrough", "ui.custom"]
+    return [*ui, "knowledge.*"]
 
 
 def everything() -> list[str]:

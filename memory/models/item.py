@@ -9,9 +9,8 @@ from django.db.models.functions import Now
 from pgvector.django import VectorField
 
 from taskmapr.core.ids import uuid7
+from taskmapr.core.ports import EMBEDDING_DIMENSIONS
 
-#: What the embedding models of this product give: text-embedding-3-small and its equals.
-EMBEDDING_DIMENSIONS: Final = 1_536
 MAX_TAG: Final = 64
 MAX_NAMESPACE: Final = 64
 #: Items with this tag are told to the model when their owner begins a new conversation.

@@ -108,7 +108,10 @@ class AssistantEngine:
             call_id=call_id,
             user_id=str(claim.owner_id),
             session_id=claim.session_id,
-            options={"ui": self._setup.profile.ui_options()},
+            options={
+                "ui": self._setup.profile.ui_options(),
+                "knowledge": self._setup.profile.knowledge_options(),
+            },
             emit_actions=self._sink.emitter(call_id),
             sent_actions=list(self._sink.sent_actions),
             request=claim.input,

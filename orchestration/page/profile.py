@@ -39,6 +39,8 @@ class ProfileView:
     submit_click_allowed: bool = False
     #: Names that `custom` actions may carry; empty: any.
     custom_names: tuple[str, ...] = ()
+    #: Names of the collections that may be searched; `*` stands for all.
+    knowledge_collections: tuple[str, ...] = ()
     #: False: the model cannot call tools and is told the text form of actions instead.
     supports_tools: bool = True
 
@@ -50,6 +52,10 @@ class ProfileView:
             "click_submit": self.submit_click_allowed,
             "custom_names": list(self.custom_names),
         }
+
+    def knowledge_options(self) -> dict[str, Any]:
+        """What the `knowledge` tools find in `ToolContext.options["knowledge"]`; JSON."""
+        return {"collections": list(self.knowledge_collections)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,5 +26,6 @@ def profile_view(row: OverlayProfile, *, supports_tools: bool = True) -> Profile
         click_allowed="ui.click" in row.tools,
         submit_click_allowed=row.allow_submit_click,
         custom_names=tuple(row.custom_actions),
+        knowledge_collections=tuple(row.knowledge_collections),
         supports_tools=supports_tools,
     )

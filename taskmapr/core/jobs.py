@@ -11,6 +11,8 @@ PARTITIONS_ENSURE = "orchestration.partitions_ensure"
 RETENTION_APPLY = "orchestration.retention_apply"
 TOKENS_PRUNE = "users.tokens_prune"
 USERS_ERASE = "users.users_erase"
+KNOWLEDGE_REFRESH = "memory.knowledge_refresh"
+KNOWLEDGE_EMBED = "memory.knowledge_embed"
 
 QUEUE_CHORES = "chores"
 #: Runs are queued by kind: `runs.overlay`, later `runs.task` and so on.
@@ -25,4 +27,6 @@ JOB_NAMES = (
     RETENTION_APPLY,
     TOKENS_PRUNE,
     USERS_ERASE,
+    KNOWLEDGE_REFRESH,
+    KNOWLEDGE_EMBED,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from taskmapr.core.tools import ToolSpec
@@ -158,6 +158,25 @@ class PriceBook(Protocol):
 
     def context_tokens(self, endpoint: ModelEndpoint) -> int | None:
         """The model's context window; None when it is not known."""
+
+
+#: Length of every stored vector: what text-embedding-3-small gives.
+EMBEDDING_DIMENSIONS: Final = 1_536
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors that lie close together when the texts mean the same."""
+
+    @property
+    def model(self) -> str:
+        """Which model makes the vectors; those of two models cannot be compared."""
+
+    async def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+        """One vector of EMBEDDING_DIMENSIONS finite numbers for each text (at most 256), in order.
+
+        Gives up after `timeout_s` seconds in all. Raises ModelFailed and its kin, without a key or
+        a text in message or cause. Never retries: the caller decides.
+        """
 
 
 # The queue ---------------------------------------------------------------------------------------

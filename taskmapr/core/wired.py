@@ -9,6 +9,7 @@ from typing import Any
 
 from taskmapr.core.ports import (
     AgentLoop,
+    Embedder,
     LogTransport,
     LogTransportSync,
     ModelEndpoint,
@@ -40,6 +41,8 @@ class Ports:
     close_models: Callable[[], Awaitable[None]]
     #: The agent loop; imported on first use, in workers only.
     agent_loop: Callable[[], AgentLoop]
+    #: None: no embedding model is configured, so what needs one does without.
+    embedder: Embedder | None
     new_log: Callable[[], LogTransport]
     new_signals: Callable[[], SignalsAsync]
     #: The log's announcements for a web process (`orchestration.log.reader.Announcements`).

@@ -11,6 +11,7 @@ from taskmapr.foundation.telemetry.logs import logging_config
 from taskmapr.settings.admin_look import UNFOLD  # noqa: F401 - read by the admin's theme
 from taskmapr.settings.cross_origin import *  # noqa: F403
 from taskmapr.settings.env import ROOT, env
+from taskmapr.settings.knowledge import embedding_model_of, knowledge_root_of
 from taskmapr.settings.secrets import secrets_of
 from taskmapr.settings.services import celery_broker_url, databases_of, services_of
 from taskmapr.settings.sign_in import external_sign_in_of
@@ -126,6 +127,8 @@ CELERY_BEAT_SCHEDULE = {
         (jobs.PARTITIONS_ENSURE, 24 * 3600.0),
         (jobs.TOKENS_PRUNE, 24 * 3600.0),
         (jobs.USERS_ERASE, 3600.0),
+        (jobs.KNOWLEDGE_REFRESH, env.number("TASKMAPR_KNOWLEDGE_EVERY_S", 15, minimum=1)),
+        (jobs.KNOWLEDGE_EMBED, 30.0),
     )
 }
 #: Makes the adapters of this process: `taskmapr.core.wired.Ports`.
@@ -192,6 +195,7 @@ TASKMAPR: dict[str, Any] = {
     "default_model": env.text("TASKMAPR_DEFAULT_MODEL", "gpt-5-mini"),
     "openai_api_key": env.text("OPENAI_API_KEY"),
     "openai_base_url": env.text("OPENAI_BASE_URL"),
+    "embedding_model": embedding_model_of(env),
     # The built-in stand-in answers where no model is configured: on developers' machines only.
     "offline_model": ENV != "prod",
     "offline_model_delay_ms": env.integer("TASKMAPR_OFFLINE_MODEL_DELAY_MS", 15),
@@ -206,6 +210,8 @@ TASKMAPR: dict[str, Any] = {
     # So many proxies stand in front and add to X-Forwarded-For; 0 = the peer is the client.
     "trusted_proxies": env.integer("TASKMAPR_TRUSTED_PROXIES", 0),
 }
+#: Each folder in it is a collection of Markdown files; ours begins with our own documentation.
+KNOWLEDGE_ROOT, KNOWLEDGE_IS_OURS = knowledge_root_of(env, DATA_DIR)
 # Bodies are bounded while they arrive; Django's own limit must not be lower.
 DATA_UPLOAD_MAX_MEMORY_SIZE = TASKMAPR["max_body_bytes"]
 

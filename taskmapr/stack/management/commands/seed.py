@@ -7,11 +7,12 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from agents_cfg.services.seeds import seeds_plant
+from memory.services.knowledge_seeds import knowledge_plant
 
 
 class Command(BaseCommand):
-    help = "Make the default overlay profile, if there is none."
+    help = "Make the default overlay profile and the documentation's collection, if missing."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for made in seeds_plant():
+        for made in [*seeds_plant(), *knowledge_plant()]:
             self.stdout.write(f"made {made}")
