@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from orchestration.engines.answer import AnswerSink
 from orchestration.engines.assistant_setup import Setup, setup_of
@@ -14,6 +14,7 @@ from orchestration.engines.model_turns import ResilientModel
 from orchestration.engines.tool_calls import ToolCaller
 from orchestration.execution.drive import HeldRun
 from orchestration.page.request import OverlayRequest
+from orchestration.prompts.closing import closing_sentence
 from orchestration.prompts.hygiene import DataQuoter, seen
 from orchestration.tools.ui_actions import rules_of
 from taskmapr.core import wired
@@ -22,9 +23,6 @@ from taskmapr.core.events import ModelResponded
 from taskmapr.core.ports import ModelEndpoint, ModelResponse, ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolSpec, registry
 from taskmapr.foundation.aio import in_database
-
-#: The answer of a run that acted without a word.
-DONE: Final = "Done."
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +92,7 @@ class AssistantEngine:
     def _say_something(self) -> None:
         """A run that only acted ends with a word: clients show a made-up answer otherwise."""
         if self._held.transcript.actions and not self._held.transcript.text:
-            self._sink.text(DONE)
+            self._sink.text(closing_sentence(self._held.transcript.actions))
             self._sink.end_turn()
 
     def _offered(self, name: str) -> ToolSpec | None:

@@ -6,10 +6,13 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+from agents_cfg.models import OverlayProfile
 from agents_cfg.selectors.profiles import endpoint_for, profile_choose
+from orchestration.page.profile import model_choice
+from orchestration.page.profile_rows import profile_view
 from orchestration.page.request import OverlayRequest
 from orchestration.services.run_start import NewRun, StartedRun, run_start
 from orchestration.standby.anywhere import stored_or_standby
@@ -52,7 +55,7 @@ def overlay_run_start(asked: Asked) -> StartedRun:
         kind=OVERLAY.name,
         owner_id=asked.user_id,
         session_id=request.session_id or session_id_new(asked.user_name),
-        input=request.as_stored(),
+        input={**request.as_stored(), "settings": _settings(request, profile)},
         prompt=request.prompt,
         model=endpoint.model,
         profile_id=profile.pk,
@@ -66,6 +69,17 @@ def overlay_run_start(asked: Asked) -> StartedRun:
         lambda: run_start(new),
         lambda: standby_run_start(new, StandbySetup(profile=profile, endpoint=endpoint)),
     )
+
+
+def _settings(request: OverlayRequest, profile: OverlayProfile) -> dict[str, Any]:
+    """What this version of the profile makes of the request's wishes; kept beside them."""
+    choice = model_choice(request.config, profile_view(profile))
+    return {
+        "temperature": choice.temperature,
+        "maxTokens": choice.max_output_tokens,
+        "instructions": choice.instructions or None,
+        "tools": list(profile.tools),
+    }
 
 
 def session_id_new(user_name: str) -> str:

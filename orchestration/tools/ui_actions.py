@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -78,9 +79,17 @@ def check_action(kind: str, payload: Mapping[str, Any], rules: ActionRules) -> P
 
 
 def unknown_ids(payload: Mapping[str, Any], rules: ActionRules) -> list[str]:
-    """The `#id` selectors of a checked payload that name nothing in the snapshot."""
-    selectors = [*payload.get("selectors", ()), payload.get("selector", "")]
-    ids = (_id_of(selector) for selector in selectors)
+    """The `#id` selectors of a checked payload that name nothing in the snapshot.
+
+    Steps of a walkthrough on another page, and those after them, are not looked at.
+    """
+    steps = takewhile(lambda step: "page" not in step, payload.get("steps", ()))
+    selectors = [
+        *payload.get("selectors", ()),
+        payload.get("selector", ""),
+        *(step["query"] for step in steps),
+    ]
+    ids = dict.fromkeys(_id_of(selector) for selector in selectors)
     return [element_id for element_id in ids if element_id and element_id not in rules.elements]
 
 

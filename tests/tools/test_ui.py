@@ -147,3 +147,12 @@ async def test_after_a_navigation_nothing_is_known_of_the_page(tools):
     await call(tools, page, "ui.navigate", path="/other")
 
     assert await call(tools, page, "ui.highlight", selectors=["#ghost"]) == {"queued": True}
+
+
+@pytest.mark.req("OV-32")
+async def test_steps_of_a_walkthrough_are_looked_up_until_it_leaves_the_page(tools):
+    steps = [{"query": "#tags"}, {"query": "#ghost"}, {"query": "#ghost"}]
+    elsewhere = [{"query": "#far", "page": "/other"}, {"query": "#farther"}]
+    result = await call(tools, Page(), "ui.start_walkthrough", steps=[*steps, *elsewhere])
+
+    assert result["warning"] == "not on the page as it was sent: ghost"

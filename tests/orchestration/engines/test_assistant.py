@@ -147,7 +147,7 @@ def test_an_action_from_a_tool_and_a_block_is_sent_once(ask: Ask) -> None:
 def test_a_run_that_only_acts_ends_with_a_word(ask: Ask) -> None:
     run = ask({"prompt": "go"}, Turn(calls=[("ui_navigate", {"path": "/tags"})]), Turn())
 
-    assert text_of(run) == "Done."
+    assert text_of(run) == "I opened /tags."
 
 
 @pytest.mark.req("OV-36", "OV-37")
