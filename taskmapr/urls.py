@@ -6,7 +6,13 @@ from django.contrib import admin
 from django.urls import include, path
 
 from orchestration.api.reference import docs_page, openapi_json, redoc_page
-from orchestration.api.service import service_alive, service_health, service_ready, service_root
+from orchestration.api.service import (
+    service_alive,
+    service_health,
+    service_metrics,
+    service_ready,
+    service_root,
+)
 
 handler400 = "taskmapr.foundation.pages.bad_request"
 handler403 = "taskmapr.foundation.pages.permission_denied"
@@ -17,6 +23,7 @@ urlpatterns = [
     path("", service_root, name="root"),
     path("health", service_health, name="health"),
     path("health/ready", service_ready, name="ready"),
+    path("metrics", service_metrics, name="metrics"),
     path("api/v1/health", service_alive, name="alive"),
     path("openapi.json", openapi_json, name="openapi"),
     path("docs", docs_page, name="docs"),

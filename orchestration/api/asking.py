@@ -19,6 +19,9 @@ from orchestration.standby.anywhere import readable_anywhere
 from taskmapr.core.ids import uuid7
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
+from taskmapr.foundation.problems import is_database_unavailable
+from taskmapr.foundation.telemetry import metrics
+from taskmapr.foundation.telemetry.requests import endpoint_of
 from taskmapr.users.models import User
 from taskmapr.users.scopes import Scope
 from taskmapr.users.services.dev_user import DEV_USER_ID, DEV_USER_NAME
@@ -79,11 +82,15 @@ class AskingView(StreamingAPIView):
                     request_id=getattr(request, "request_id", ""),
                 ),
             )
-        except BaseException:
+        except BaseException as error:
             await live().unsubscribe(subscription)
+            if isinstance(error, Exception) and is_database_unavailable(error):
+                metrics.persistence_counted("failed")
             raise
+        told = started.created.data
+        metrics.persistence_counted(told.get("persistence", "database"))
         return Reading(
-            followed=Followed(run_id, started.created.data["session_id"]),
+            followed=Followed(run_id, told["session_id"], endpoint=endpoint_of(request)),
             how={"subscription": subscription, "known": [started.created]},
         )
 
@@ -92,7 +99,9 @@ async def reading_of(request: Request, run_id: UUID, *, after: int = 0) -> Readi
     """The caller's run, from the event after that number. Raises RunNotFound, EventsExpired."""
     run = await in_database(readable_anywhere, run_id=run_id, user_id=user_of(request).pk)
     return Reading(
-        followed=Followed(run_id, run.session_id), how={"sealer": run.sealer}, after=after
+        followed=Followed(run_id, run.session_id, endpoint=endpoint_of(request)),
+        how={"sealer": run.sealer},
+        after=after,
     )
 
 

@@ -12,8 +12,15 @@ from drf_spectacular.generators import SchemaGenerator
 from orchestration.api import described
 from orchestration.dialects import overlay_schema
 from orchestration.page import schema as page_schema
+from taskmapr.core import errors
 from taskmapr.core.json_schema import Schema
-from taskmapr.foundation.openapi import ALWAYS, PROBLEM, problem_examples, problem_responses
+from taskmapr.foundation.openapi import (
+    ALWAYS,
+    PROBLEM,
+    Problems,
+    problem_examples,
+    problem_responses,
+)
 
 
 @cache
@@ -49,12 +56,30 @@ def _plain_paths() -> dict[str, Any]:
             "getReady", "May requests be sent here", {json: described.READY}, down=described.READY
         ),
         "/api/v1/health": _get("getAlive", "Does the process answer", {json: described.ALIVE}),
+        "/metrics": _metrics(),
         "/openapi.json": _get("getDocument", "This document", {json: {"type": "object"}}),
     }
 
 
+def _metrics() -> dict[str, Any]:
+    refused = (errors.MissingToken, errors.InvalidToken, errors.NotAllowed)
+    item = _get(
+        "getMetrics", "Figures for Prometheus", {"text/plain": {"type": "string"}}, problems=refused
+    )
+    item["get"] |= {
+        "description": "For API keys with the scope `metrics`, and for this machine itself.",
+        "security": [{"bearer": []}, {"apiKey": []}, {}],
+    }
+    return item
+
+
 def _get(
-    name: str, summary: str, kinds: dict[str, Schema], *, down: Schema | None = None
+    name: str,
+    summary: str,
+    kinds: dict[str, Schema],
+    *,
+    down: Schema | None = None,
+    problems: Problems = (),
 ) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": _response(kinds)}
     if down is not None:
@@ -64,7 +89,7 @@ def _get(
             "operationId": name,
             "summary": summary,
             "tags": ["Service"],
-            "responses": {**problem_responses(ALWAYS), **responses},
+            "responses": {**problem_responses((*ALWAYS, *problems)), **responses},
         }
     }
 

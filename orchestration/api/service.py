@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import Any, Final
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from rest_framework.request import Request
 
-from orchestration.selectors.health import HealthCheck
+from orchestration.selectors.health import Health, HealthCheck
+from taskmapr.core.errors import MissingToken, NotAllowed
+from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.telemetry.metrics import CONTENT_TYPE, metrics_text
+from taskmapr.users.authentication import Principal
+from taskmapr.users.development import is_local
+from taskmapr.users.scopes import Scope
 
 _check: Final = HealthCheck()
 
@@ -59,6 +68,31 @@ async def service_ready(request: HttpRequest) -> JsonResponse:
 async def service_alive(request: HttpRequest) -> JsonResponse:
     """Asks nothing of anybody: the process answers."""
     return JsonResponse({"status": "ok", "version": settings.VERSION})
+
+
+async def service_metrics(request: HttpRequest) -> HttpResponse:
+    """For this machine itself, and for API keys made for it. Raises errors of sign-in."""
+    if not is_local(request):
+        await in_database(_reader_admit, request)
+    health = await _check.health()
+    text = await asyncio.to_thread(metrics_text, _dependencies(health))
+    return HttpResponse(text, content_type=CONTENT_TYPE)
+
+
+def _reader_admit(request: HttpRequest) -> None:
+    """People's tokens are no keys: whoever has an account may not read of everybody."""
+    admitted = Principal().authenticate(Request(request))
+    if admitted is None:
+        raise MissingToken
+    _, credential = admitted
+    if credential.scopes is None or not credential.permits(Scope.METRICS):
+        raise NotAllowed(f"An API key with the scope `{Scope.METRICS}` is needed.")
+
+
+def _dependencies(health: Health) -> dict[str, float]:
+    """What was recorded says whether models answer."""
+    mcp = {"available": 1.0, "unavailable": 0.0}.get(health.mcp, math.nan)
+    return {"db": float(health.has_database), "redis": float(health.has_redis), "mcp": mcp}
 
 
 def prefers_html(accept: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +23,7 @@ from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput, QueueUnavailable
 from taskmapr.core.events import Event
 from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +69,11 @@ def stream_response(
 class Followed:
     """One reader of one run: batches of events, with the watch for a missing worker beside them."""
 
-    def __init__(self, run_id: UUID, session_id: str | None) -> None:
+    def __init__(self, run_id: UUID, session_id: str | None, *, endpoint: str) -> None:
+        """endpoint: the route by which the reader came."""
         self.run_id = run_id
         self.session_id = session_id
+        self._endpoint = endpoint
         self._is_claimed = False
         self._is_done = False
 
@@ -92,6 +96,13 @@ class Followed:
             if not self._is_done:
                 logger.info("[TaskMapr] Client disconnected for session %s", self.session_id)
 
+    def failure_count(self, batch: list[Event]) -> None:
+        """A stream has begun with 200; that its run failed is in the last batch."""
+        if self._is_done:
+            for event in batch:
+                if event.kind == "error":
+                    metrics.error_counted(endpoint=self._endpoint, code=event.data["code"])
+
     async def _look_for_worker(self) -> None:
         """Nobody took the run for long: end it, unless workers are merely busy."""
         try:
@@ -109,6 +120,8 @@ async def sse_frames(
     dialect: Dialect = dialect_for(dialect_name, followed.run_id)
     stream = SseStream()
     batches = followed.batches(**how)
+    begun = time.monotonic()
+    metrics.stream_opened()
     try:
         if opening := stream.encode(dialect.open()):
             yield opening
@@ -122,7 +135,9 @@ async def sse_frames(
                 frames = [f for event in batch[len(seen) :] for f in dialect.feed(event)]
             if body := stream.encode(frames):
                 yield body
+            followed.failure_count(batch)
     finally:
+        metrics.stream_closed(time.monotonic() - begun)
         await batches.aclose()
 
 

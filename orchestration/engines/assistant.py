@@ -10,6 +10,7 @@ from typing import Any
 from orchestration.engines.answer import AnswerSink
 from orchestration.engines.assistant_setup import Setup, setup_of
 from orchestration.engines.briefing import Briefing
+from orchestration.engines.figures import run_measured
 from orchestration.engines.model_turns import ResilientModel
 from orchestration.engines.tool_calls import ToolCaller
 from orchestration.execution.drive import HeldRun
@@ -23,6 +24,7 @@ from taskmapr.core.events import ModelResponded
 from taskmapr.core.ports import ModelEndpoint, ModelResponse, ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolSpec, registry
 from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,10 @@ class AssistantEngine:
 
     async def run(self) -> None:
         """See Engine. Raises what the model port raises, and MaxTurnsExceeded."""
+        with run_measured(self._held):
+            await self._answer()
+
+    async def _answer(self) -> None:
         held, request = self._held, self._request
         self._log_start()
         self._setup = setup = await in_database(setup_of, held.claim, request)
@@ -72,6 +78,7 @@ class AssistantEngine:
         )
         self._say_something()
         self._log_end()
+        metrics.messages_measured(setup.messages_before + 2)
 
     def _briefing(self) -> Briefing:
         setup = self._setup
@@ -123,6 +130,7 @@ class AssistantEngine:
 
     async def _turn_ended(self, response: ModelResponse) -> None:
         self._sink.end_turn()
+        metrics.model_answered(True)
         writer = self._held.writer
         now = datetime.now(UTC)
         took_ms = round((now - self._turn_began).total_seconds() * 1000)

@@ -33,6 +33,8 @@ class Setup:
     continues_unread: bool
     #: The session's chat messages before this prompt, oldest first.
     remembered: list[dict[str, Any]]
+    #: How many messages these are, as people count.
+    messages_before: int
     #: What is known from the user's other sessions; only a new session is told.
     recalled: Recalled
 
@@ -81,6 +83,7 @@ def _setup(
         max_turns=row.max_turns or settings.TASKMAPR["max_turns"],
         continues_unread=row.disconnect_policy == "continue",
         remembered=_remembered(earlier),
+        messages_before=len(earlier),
         recalled=recalled,
     )
 

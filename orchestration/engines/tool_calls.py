@@ -22,6 +22,7 @@ from taskmapr.core.events import ApprovalRequested, Event, ToolCompleted, ToolSt
 from taskmapr.core.ports import StopRun, ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolSpec
 from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class ToolCaller:
                 error=outcome.error,
             )
         )
+        _counted(spec, outcome)
         if spec is not None and spec.has_effect:
             await writer.barrier()
         return tool_output(outcome.ok, outcome.result, outcome.error)
@@ -214,6 +216,11 @@ _REFUSED = {
     "expired": "Nobody permitted this call in time.",
     "unknown": "It is unknown whether this call took effect. It was not repeated.",
 }
+
+
+def _counted(spec: ToolSpec | None, outcome: Outcome) -> None:
+    tool, provider = (spec.name, spec.provider) if spec is not None else ("unknown", "unknown")
+    metrics.tool_counted(tool=tool, provider=provider, ok=outcome.ok)
 
 
 def _arguments(text: str) -> Any:

@@ -34,7 +34,7 @@ from taskmapr.foundation.bodies import BODY_BYTES, TOO_LARGE
 from taskmapr.foundation.paths import is_api_path, spelled_path
 from taskmapr.foundation.problems import problem_in_place_of, problem_response
 from taskmapr.foundation.telemetry.logs import bind_only
-from taskmapr.foundation.telemetry.requests import request_log
+from taskmapr.foundation.telemetry.requests import request_log, request_measure
 
 GetResponse = Callable[[HttpRequest], Any]
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -89,6 +89,7 @@ class RequestIdMiddleware(_Middleware):
         response.headers["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
         if is_api_path(request.path):
             request_log(request, response, since=request.began_at)  # type: ignore[attr-defined]
+        request_measure(request, response)
         return response
 
 

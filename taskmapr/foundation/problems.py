@@ -75,12 +75,22 @@ def problem_response(error: Exception, request: HttpRequest) -> HttpResponse:
     if known.status >= 500 and not isinstance(error, TaskMaprError):
         logger.error("Request failed: %s", redacted(repr(error)), exc_info=error)
     body = problem_body(known, path=quote(request.path), request_id=request_id_of(request))
-    return HttpResponse(
+    response = HttpResponse(
         orjson.dumps(body, default=str),
         content_type=PROBLEM_JSON,
         status=known.status,
         headers=known.headers,
     )
+    response.problem_code = known.code  # type: ignore[attr-defined]
+    return response
+
+
+def problem_code_of(response: HttpResponseBase) -> str:
+    """The code of what an answer refuses or reports; empty when all is well."""
+    if response.status_code < 400:
+        return ""
+    known: str | None = getattr(response, "problem_code", None)
+    return known or problem_of_status(response.status_code).code
 
 
 def request_id_of(request: HttpRequest) -> str:
@@ -115,6 +125,11 @@ def _of_drf(error: drf_errors.APIException) -> TaskMaprError | None:
         case drf_errors.MethodNotAllowed():
             return errors.MethodNotAllowed(str(error.detail))
     return None
+
+
+def is_database_unavailable(error: Exception) -> bool:
+    """True for everything that a client is told as `database_unavailable`."""
+    return isinstance(translated(error), errors.DatabaseUnavailable)
 
 
 def problem_of_status(status: int) -> TaskMaprError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,6 +81,9 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [ROOT / "taskmapr" / "static"]
+
+#: Processes of one machine keep their figures side by side here; in memory when it is empty.
+METRICS_DIR = str(DATA_DIR / "metrics" / socket.gethostname())
 
 # Where the servers are ---------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ TASKMAPR["offline_model_delay_ms"] = 0
 TASKMAPR |= {"rate_limit_per_minute": 0, "rate_limit_address_per_minute": 0}
 # `in_database` stays in the test's thread, so in its transaction.
 TASKMAPR_AIO_INLINE = True
+METRICS_DIR = ""
 # Signing in is not what most tests are about: a real hash takes a quarter of a second.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]
 # Nothing is collected: pages under test find their files where they lie.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from agents_cfg.selectors.profiles import model_is_stand_in
+from taskmapr.foundation.telemetry.metrics import metrics_clean
 from taskmapr.stack.conditions import require_data_dir, require_named_user, require_port
 from taskmapr.stack.preparation import FirstAdmin, database_prepare, redis_require
 from taskmapr.stack.programs import beat_program, web_ports, web_programs, worker_programs
@@ -45,6 +46,7 @@ def stack_run(crew: Crew, terminal: Terminal) -> None:
         _leftovers_stop(terminal)
         for port in web_ports(crew.web):
             require_port(settings.HOST, port)
+        metrics_clean()
         _Launch(crew, terminal, begun).run()
 
 

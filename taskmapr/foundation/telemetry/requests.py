@@ -1,4 +1,4 @@
-"""One log line for each request of the API: which route, how it ended, how long it took."""
+"""What is told of each request: a log line for those of the API, and a count."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import logging
 import time
 from typing import Final
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import Resolver404, ResolverMatch, resolve
+
+from taskmapr.foundation.paths import spelled_path
+from taskmapr.foundation.problems import problem_code_of
+from taskmapr.foundation.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -38,4 +44,31 @@ def request_log(request: HttpRequest, response: HttpResponseBase, *, since: floa
 def route_of(request: HttpRequest) -> str:
     """The pattern that the request's path matched; `unmatched` when there is none."""
     match = request.resolver_match
+    if match is None:
+        # It was answered before Django looked: a refusal, a preflight, a file.
+        match = _match(request.path_info)
     return match.route if match is not None else "unmatched"
+
+
+def endpoint_of(request: HttpRequest) -> str:
+    """The route as a label: a closed set, however clients spell their paths."""
+    return f"/{route_of(request)}"
+
+
+def _match(path: str) -> ResolverMatch | None:
+    if path.startswith(settings.STATIC_URL):
+        return None
+    try:
+        return resolve(spelled_path(path))
+    except Resolver404:
+        return None
+
+
+def request_measure(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Count the request, and what went wrong with it."""
+    metrics.request_counted(
+        endpoint=endpoint_of(request),
+        method=request.method,
+        status=response.status_code,
+        code=problem_code_of(response),
+    )

@@ -1,0 +1,265 @@
+"""Figures about requests, streams, runs and tools, in Prometheus' form.
+
+Every process of this machine keeps its own in files under `METRICS_DIR`, so that whichever web
+process is asked shows all of them together. Where the setting is empty, and where the folder cannot
+be made, a process keeps them in memory and shows its own alone.
+
+To record costs microseconds; it is done once for a request, a stream, a run or a tool call, and
+never for an event. Labels come from closed sets: routes as patterns, codes, names of tools.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_DEPENDENCY_UP: Final = "taskmapr_dependency_up"
+_DEPENDENCIES: Final = ("db", "redis", "mcp", "llm")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_STREAM_S: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+_FIRST_TOKEN_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
+_TOKENS_PER_S: Final = (1, 5, 10, 20, 30, 50, 75, 100, 150, 200, 400)
+_MESSAGES: Final = (2, 4, 6, 10, 16, 24, 36, 50)
+
+Persistence = Literal["database", "memory", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Everything that is measured."""
+
+    registry: CollectorRegistry
+    requests: Counter
+    errors: Counter
+    tool_calls: Counter
+    persistence: Counter
+    stream_duration: Histogram
+    first_token: Histogram
+    token_rate: Histogram
+    messages: Histogram
+    open_streams: Gauge
+    active_sessions: Gauge
+    dependency_up: Gauge
+
+
+@cache
+def figures() -> Figures:
+    """Made with the first figure: processes that measure nothing leave no files."""
+    _storage_choose()
+    # The library decides on import where its values are kept.
+    from prometheus_client import (  # noqa: PLC0415 - after the choice above
+        CollectorRegistry,
+        Counter,
+        Gauge,
+        Histogram,
+    )
+
+    registry = CollectorRegistry()
+
+    def histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, meaning, registry=registry, buckets=buckets)
+
+    def counter(name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=registry)
+
+    def gauge(name: str, meaning: str) -> Gauge:
+        return Gauge(name, meaning, registry=registry, multiprocess_mode="livesum")
+
+    return Figures(
+        registry=registry,
+        requests=counter("taskmapr_requests_total", "Requests", "endpoint", "method", "status"),
+        errors=counter("taskmapr_errors_total", "Errors told to clients", "endpoint", "code"),
+        tool_calls=counter(
+            "taskmapr_tool_calls_total", "Tool calls that ended", "tool", "provider", "status"
+        ),
+        persistence=counter(
+            "taskmapr_session_persistence_total", "Where sessions of new runs are kept", "result"
+        ),
+        stream_duration=histogram(
+            "taskmapr_stream_duration_seconds", "From a stream's first byte to its last", _STREAM_S
+        ),
+        first_token=histogram(
+            "taskmapr_time_to_first_token_seconds",
+            "From the request to the model's first output",
+            _FIRST_TOKEN_S,
+        ),
+        token_rate=histogram(
+            "taskmapr_tokens_per_second", "Output tokens from the first output on", _TOKENS_PER_S
+        ),
+        messages=histogram(
+            "taskmapr_messages_per_session", "Messages of a session after each run", _MESSAGES
+        ),
+        open_streams=gauge("taskmapr_open_streams", "Streams that are being sent"),
+        active_sessions=gauge("taskmapr_active_sessions", "Sessions with a run under way"),
+        dependency_up=Gauge(
+            _DEPENDENCY_UP,
+            "1 works, 0 does not, NaN is not known or not configured",
+            ["name"],
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        ),
+    )
+
+
+# Recording ---------------------------------------------------------------------------------------
+
+
+def request_counted(*, endpoint: str, method: str | None, status: int, code: str) -> None:
+    """code: of the problem that was answered; empty when all went well."""
+    known = method if method in _METHODS else "other"
+    figures().requests.labels(endpoint, known, status).inc()
+    if code:
+        error_counted(endpoint=endpoint, code=code)
+
+
+def error_counted(*, endpoint: str, code: str) -> None:
+    figures().errors.labels(endpoint, code).inc()
+
+
+def tool_counted(*, tool: str, provider: str, ok: bool) -> None:
+    """tool: a registry name. What a model made up must not become a label."""
+    figures().tool_calls.labels(tool, provider, "completed" if ok else "failed").inc()
+
+
+def persistence_counted(result: Persistence) -> None:
+    figures().persistence.labels(result).inc()
+
+
+def stream_opened() -> None:
+    figures().open_streams.inc()
+
+
+def stream_closed(seconds: float) -> None:
+    figures().open_streams.dec()
+    figures().stream_duration.observe(seconds)
+
+
+def session_active(change: Literal[1, -1]) -> None:
+    figures().active_sessions.inc(change)
+
+
+def first_token_measured(seconds: float) -> None:
+    figures().first_token.observe(seconds)
+
+
+def token_rate_measured(tokens: int, seconds: float) -> None:
+    """Nothing is measured when a provider does not count or all came at once."""
+    if tokens > 0 and seconds > 0:
+        figures().token_rate.observe(tokens / seconds)
+
+
+def messages_measured(count: int) -> None:
+    figures().messages.observe(count)
+
+
+def model_answered(ok: bool) -> None:
+    """The last outcome of any process is what `dependency_up` tells of models."""
+    figures().dependency_up.labels("llm").set(1 if ok else 0)
+
+
+# Showing -----------------------------------------------------------------------------------------
+
+
+def metrics_text(dependencies: Mapping[str, float]) -> bytes:
+    """The page for Prometheus. Reads files: a matter of milliseconds, not for an event loop.
+
+    dependencies: 1, 0 or NaN by name; those that are left out are taken from what was recorded.
+    """
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - see figures
+
+    shown = CollectorRegistry()
+    shown.register(_Page(dependencies))
+    return generate_latest(shown)
+
+
+class _Page:
+    """A collector: what all processes recorded, and the state of what they depend on."""
+
+    def __init__(self, dependencies: Mapping[str, float]) -> None:
+        self._dependencies = dependencies
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - see figures
+
+        up = {**dict.fromkeys(_DEPENDENCIES, math.nan), **self._dependencies}
+        for metric in _recorded():
+            if metric.name != _DEPENDENCY_UP:
+                yield metric
+                continue
+            recorded = {sample.labels["name"]: sample.value for sample in metric.samples}
+            up = {**up, **recorded, **self._dependencies}
+        family = GaugeMetricFamily(
+            _DEPENDENCY_UP, "1 works, 0 does not, NaN: not known", None, ["name"]
+        )
+        for name, value in up.items():
+            family.add_metric([name], value)
+        yield family
+
+
+def _recorded() -> Iterator[Metric]:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        yield from figures().registry.collect()
+        return
+    from prometheus_client.multiprocess import (  # noqa: PLC0415 - see figures
+        MultiProcessCollector,
+        mark_process_dead,
+    )
+
+    for pid in _dead(Path(folder)):
+        mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+    yield from MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call]
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+def metrics_clean() -> None:
+    """Begin at nothing: figures of earlier starts are gone. For the start of a whole stack."""
+    if settings.METRICS_DIR:
+        shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
+
+
+def _storage_choose() -> None:
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    if not settings.METRICS_DIR:
+        return
+    try:
+        Path(settings.METRICS_DIR).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("metrics are kept in memory: %s: %s", settings.METRICS_DIR, error.strerror)
+        return
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.METRICS_DIR)
+
+
+def _dead(folder: Path) -> set[int]:
+    """Processes whose gauges are still there. What they counted stays counted."""
+    pids = {int(file.stem.rsplit("_", 1)[1]) for file in folder.glob("gauge_live*.db")}
+    return {pid for pid in pids if not _lives(pid)}
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
