@@ -166,7 +166,10 @@ def _model_charts(models: Sequence[ModelUse]) -> list[Chart]:
 
 
 def _money(micros: int | None) -> str:
-    return UNKNOWN if micros is None else money_text(micros)
+    """A mark of the axis: whole dollars without decimals."""
+    if micros is None:
+        return UNKNOWN
+    return f"$ {micros // 1_000_000}" if micros % 1_000_000 == 0 else money_text(micros)
 
 
 def _model_row(model: ModelUse, window: Window) -> dict[str, Any]:

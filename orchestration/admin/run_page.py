@@ -17,6 +17,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
+from agents_cfg.models import ModelProfile
+from orchestration.admin.access import HIDDEN, may_read_instructions, may_read_words
 from orchestration.admin.timeline import SEALED, Timeline
 from orchestration.log.store import events_after
 from orchestration.models import Approval, Message, Run
@@ -43,14 +45,20 @@ def run_page(request: HttpRequest, *, model_admin: ModelAdmin, object_id: str) -
         raise PermissionDenied
     run = _run_or_404(unquote(object_id))
     after = _number(request.GET.get("after"))
+    veil = _veil(run, may_read=may_read_words(request))
     context = {
         **model_admin.admin_site.each_context(request),
         "title": f"{run.kind} run",
         "opts": model_admin.opts,
         "run": run,
         "is_changeable": request.user.has_perm("orchestration.change_run"),
-        **_timeline(run, after),
-        **_belongings(run),
+        "is_hidden": veil == HIDDEN,
+        "may_replay": not veil,
+        "may_compare": may_read_instructions(request) and not run.is_sealed,
+        "model_profile": _model_profile(run),
+        "instructions_text": _instructions(run, may_read=may_read_instructions(request)),
+        **_timeline(run, after, veil),
+        **_belongings(run, veil),
     }
     return TemplateResponse(request, "orchestration/run_page.html", context)
 
@@ -116,11 +124,28 @@ def _run_or_404(run_id: UUID | str) -> Run:
         raise Http404 from None
 
 
-def _timeline(run: Run, after: int) -> dict[str, Any]:
+def _veil(run: Run, *, may_read: bool) -> str:
+    """What stands in the place of words: nothing when they may be read."""
+    if run.is_sealed:
+        return SEALED
+    return "" if may_read else HIDDEN
+
+
+def _instructions(run: Run, *, may_read: bool) -> str:
+    if run.is_sealed:
+        return SEALED
+    return run.instructions if may_read else HIDDEN
+
+
+def _model_profile(run: Run) -> ModelProfile | None:
+    return ModelProfile.objects.only("name").filter(model=run.model).first() if run.model else None
+
+
+def _timeline(run: Run, after: int, veil: str) -> dict[str, Any]:
     """One page of the log. Without a sealer: sealed content never leaves the database opened."""
     events = events_after(run.pk, after, limit=EVENTS + 1)
     page = events[:EVENTS]
-    timeline = Timeline(is_sealed=run.is_sealed, began_at=run.created_at)
+    timeline = Timeline(veil=veil, began_at=run.created_at)
     timeline.feed_all(page)
     last = page[-1].seq if page else after
     return {
@@ -133,15 +158,14 @@ def _timeline(run: Run, after: int) -> dict[str, Any]:
     }
 
 
-def _belongings(run: Run) -> dict[str, Any]:
+def _belongings(run: Run, veil: str) -> dict[str, Any]:
     return {
-        "request_text": SEALED if run.is_sealed else _pretty(run.input),
-        "approvals": [_approval(run, row) for row in run.approvals.all()[:ROWS]],
+        "request_text": veil or _pretty(run.input),
+        "approvals": [_approval(row, veil) for row in run.approvals.all()[:ROWS]],
         "effects": run.effects.all()[:ROWS],
         "artifacts": run.artifacts.all()[:ROWS],
         "commands": run.commands.all()[:ROWS],
-        "said": [_message(row) for row in run.messages.order_by("position")[:ROWS]],
-        "instructions_text": SEALED if run.is_sealed else run.instructions,
+        "said": [_message(row, veil) for row in run.messages.order_by("position")[:ROWS]],
         "waited_ms": _waited_ms(run),
         "cost": money_text(run.cost_usd_micros, tokens=run.input_tokens + run.output_tokens),
     }
@@ -153,13 +177,13 @@ def _waited_ms(run: Run) -> int | None:
     return int((run.started_at - run.created_at).total_seconds() * 1000)
 
 
-def _approval(run: Run, row: Approval) -> dict[str, Any]:
-    question: Mapping[str, Any] = {} if run.is_sealed else row.question
-    answer: Mapping[str, Any] = {} if run.is_sealed else row.answer or {}
+def _approval(row: Approval, veil: str) -> dict[str, Any]:
+    question: Mapping[str, Any] = {} if veil else row.question
+    answer: Mapping[str, Any] = {} if veil else row.answer or {}
     return {
         "row": row,
         "code_id": f"approval-{row.pk}-args",
-        "prompt": SEALED if run.is_sealed else question.get("prompt", ""),
+        "prompt": veil or question.get("prompt", ""),
         "args": "" if not question.get("args") else _pretty(question["args"]),
         "answer": answer.get("answer", ""),
         "is_open": row.status == ApprovalStatus.OPEN,
@@ -168,8 +192,8 @@ def _approval(run: Run, row: Approval) -> dict[str, Any]:
     }
 
 
-def _message(row: Message) -> dict[str, Any]:
-    return {"row": row, "text": SEALED if row.is_sealed else row.content}
+def _message(row: Message, veil: str) -> dict[str, Any]:
+    return {"row": row, "text": SEALED if row.is_sealed else veil or row.content}
 
 
 def _pretty(value: Any) -> str:

@@ -12,7 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponseForbidden, StreamingHt
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
-from orchestration.admin.timeline import Entry, Timeline
+from orchestration.admin.access import HIDDEN, may_read_words
+from orchestration.admin.timeline import SEALED, Entry, Timeline
 from orchestration.carriages.sse import CONTENT_TYPE
 from orchestration.live import live
 from orchestration.models import Run
@@ -49,7 +50,10 @@ async def run_tail(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
     if run is None:
         raise Http404
     after = request.GET.get("after", "")
-    frames = _frames(run, int(after) if after.isdigit() and len(after) < 19 else 0)
+    veil = SEALED if run.is_sealed else ""
+    if not veil and not await in_database(may_read_words, request):
+        veil = HIDDEN
+    frames = _frames(run, int(after) if after.isdigit() and len(after) < 19 else 0, veil)
     return StreamingHttpResponse(
         frames,
         content_type=CONTENT_TYPE,
@@ -57,8 +61,8 @@ async def run_tail(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
     )
 
 
-async def _frames(run: Run, after: int) -> AsyncIterator[bytes]:
-    timeline = Timeline(is_sealed=run.is_sealed, began_at=run.created_at)
+async def _frames(run: Run, after: int, veil: str) -> AsyncIterator[bytes]:
+    timeline = Timeline(veil=veil, began_at=run.created_at)
     batches = live().follow(run.pk, idle_s=IDLE_S)
     try:
         yield b"retry: 2000\n\n"

@@ -11,9 +11,21 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.paginator import InfinitePaginator
 
-from orchestration.admin.run_lists import KindFilter, ModelFilter, runs_found, runs_listed
+from orchestration.admin.access import may_read_words
+from orchestration.admin.comparing import run_compare
+from orchestration.admin.replay import run_replay
+from orchestration.admin.run_filters import (
+    ErrorFilter,
+    KindFilter,
+    LookFilter,
+    ModelFilter,
+    SinceFilter,
+    StatusFilter,
+)
+from orchestration.admin.run_lists import runs_found, runs_listed
 from orchestration.admin.run_page import approval_answer, run_cancel_asked, run_page
 from orchestration.admin.run_tail import run_tail
 from orchestration.models import Run
@@ -36,17 +48,19 @@ def cancel_runs(run: Run, by: str) -> None:
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
-    list_display = (
-        "what",
-        "state",
-        "whose",
-        "model_name",
-        "took",
-        "spent",
-        "asked",
-    )
+    # Six columns of two lines fit beside the sidebar on a small laptop.
+    list_display = ("what", "state", "whose", "took", "spent", "asked")
     list_display_links = ("what",)
-    list_filter = ("status", KindFilter, "profile", ModelFilter, "created_at")
+    list_filter = (
+        StatusFilter,
+        SinceFilter,
+        LookFilter,
+        ErrorFilter,
+        KindFilter,
+        ModelFilter,
+        ("profile", AutocompleteSelectFilter),
+        ("owner", AutocompleteSelectFilter),
+    )
     search_fields = ("id",)
     search_help_text = "The id of a run, the beginning of a session's id, or an owner's address"
     date_hierarchy = "created_at"
@@ -58,7 +72,7 @@ class RunAdmin(ReadOnlyAdmin):
     empty_text = "Ask something in the console, or loosen the filters: runs appear at once."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
-        return runs_listed(super().get_queryset(request))
+        return runs_listed(super().get_queryset(request), with_words=may_read_words(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
@@ -73,6 +87,8 @@ class RunAdmin(ReadOnlyAdmin):
                 self._guarded(approval_answer),
                 name="run_approval",
             ),
+            path("<uuid:run_id>/replay/", self._guarded(run_replay), name="run_replay"),
+            path("<uuid:run_id>/compare/", self._guarded(run_compare), name="run_compare"),
             # Async, so admin_view cannot wrap it: it looks at the visitor itself.
             path("<uuid:run_id>/events/stream", run_tail, name="run_tail"),
         ]
@@ -94,11 +110,15 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.display(description="Run")
     def what(self, run: Any) -> SafeString:
         words = "sealed" if run.is_sealed else run.excerpt
-        return two_lines(words or run.kind, f"{run.kind} {short_id(run.pk)}", is_wide=True)
+        which = f"{run.kind} {short_id(run.pk)}"
+        return two_lines(
+            words or run.kind, f"{which}, {run.model}" if run.model else which, is_wide=True
+        )
 
     @admin.display(description="Status", ordering="status")
     def state(self, run: Run) -> SafeString:
-        return status_badge(run.status)
+        why = run.error_code or (run.reason if run.is_final else "")
+        return two_lines(status_badge(run.status), why)
 
     @admin.display(description="Owner")
     def whose(self, run: Run) -> SafeString:
@@ -111,22 +131,18 @@ class RunAdmin(ReadOnlyAdmin):
         url = reverse("admin:orchestration_session_change", args=[run.session_id])
         return link(url, short_id(run.session_id))
 
-    @admin.display(description="Model")
-    def model_name(self, run: Run) -> str:
-        return run.model or NONE
-
     @admin.display(description="Took", ordering="duration_ms")
     def took(self, run: Run) -> SafeString:
-        first = f"{duration_text(run.first_output_ms)} to first word"
+        first = f"first word {duration_text(run.first_output_ms)}"
         return two_lines(
             duration_text(run.duration_ms), first if run.first_output_ms is not None else NONE
         )
 
-    @admin.display(description="Spent", ordering="output_tokens")
+    @admin.display(description="Spent", ordering="cost_usd_micros")
     def spent(self, run: Run) -> SafeString:
-        tokens = f"{count_text(run.input_tokens)} in, {count_text(run.output_tokens)} out"
-        cost = money_text(run.cost_usd_micros, tokens=run.input_tokens + run.output_tokens)
-        return two_lines(tokens, cost)
+        tokens = run.input_tokens + run.output_tokens
+        cost = money_text(run.cost_usd_micros, tokens=tokens)
+        return two_lines(cost, f"{count_text(tokens)} tokens")
 
     @admin.display(description="Asked", ordering="id")
     def asked(self, run: Run) -> SafeString | str:

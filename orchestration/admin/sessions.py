@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -16,11 +17,14 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.paginator import InfinitePaginator
 
+from orchestration.admin.access import HIDDEN, may_read_words
 from orchestration.admin.run_lists import owner_ids
 from orchestration.admin.timeline import SEALED
 from orchestration.models import Message, Run, Session
+from orchestration.selectors.analytics import WINDOWS
 from orchestration.selectors.sessions import session_export
 from orchestration.services.retention import session_erase
 from taskmapr.foundation.admin import ReadOnlyAdmin, confirmed_action
@@ -31,6 +35,9 @@ from taskmapr.users.models import User
 #: Messages and runs on a session's page; the newest.
 MESSAGES: Final = 200
 RUNS: Final = 50
+#: The filter for sessions that nobody uses any more.
+IDLE: Final = "idle"
+IDLE_DAYS: Final = 30
 
 
 @confirmed_action(
@@ -56,7 +63,9 @@ class SessionList(ChangeList):
         self.result_list = rows
         owners = _emails(session.user_id for session in rows)
         said, asked = (_counts(model, rows) for model in (Message, Run))
+        may_read = may_read_words(request)
         for session in rows:
+            session.words = (session.title or "Untitled") if may_read else HIDDEN
             session.owner_email = owners.get(session.user_id, "")
             session.said = said.get(session.pk, 0)
             session.asked = asked.get(session.pk, 0)
@@ -80,11 +89,27 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
+class UsedFilter(DropdownFilter):  # type: ignore[misc]
+    title = "last use"
+    parameter_name = "used"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        recent = [(window.name, f"Last {window.title}") for window in WINDOWS.values()]
+        return [*recent, (IDLE, f"Not for {IDLE_DAYS} days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Session]) -> QuerySet[Session]:
+        now, wanted = datetime.now(UTC), self.value() or ""
+        if wanted == IDLE:
+            return queryset.filter(updated_at__lt=now - timedelta(days=IDLE_DAYS))
+        window = WINDOWS.get(wanted)
+        return queryset.filter(updated_at__gte=window.starts(now)[0]) if window else queryset
+
+
 @admin.register(Session)
 class SessionAdmin(ReadOnlyAdmin):
     list_display = ("what", "owner", "message_count", "run_count", "updated", "created")
     list_display_links = ("what",)
-    list_filter = ("updated_at",)
+    list_filter = (UsedFilter,)
     search_fields = ("session_id",)
     search_help_text = "The beginning of a session's id, or an owner's address"
     ordering = ("-updated_at", "session_id")
@@ -123,6 +148,7 @@ class SessionAdmin(ReadOnlyAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         session = self._found(request, object_id)
+        veil = "" if may_read_words(request) else HIDDEN
         owner_id = _uuid(session.user_id)
         owner = User.objects.filter(pk=owner_id).first() if owner_id else None
         said = list(session.messages.order_by("-run_id", "-position")[: MESSAGES + 1])
@@ -133,7 +159,9 @@ class SessionAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "session": session,
             "owner": owner,
-            "said": [_shown(row) for row in reversed(said[:MESSAGES])],
+            "words": veil or session.title or "Untitled",
+            "is_hidden": bool(veil),
+            "said": [_shown(row, veil) for row in reversed(said[:MESSAGES])],
             "is_cut": len(said) > MESSAGES,
             "runs": runs,
             "may_delete": request.user.has_perm("orchestration.delete_session"),
@@ -143,6 +171,8 @@ class SessionAdmin(ReadOnlyAdmin):
     def export(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The whole conversation as JSON. Sealed messages say so instead of what was said."""
         session = self._found(request, object_id)
+        if not may_read_words(request):
+            raise PermissionDenied
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in session.pk)
         return JsonResponse(
             session_export(session),
@@ -171,8 +201,8 @@ class SessionAdmin(ReadOnlyAdmin):
         return session
 
     @admin.display(description="Session")
-    def what(self, session: Session) -> SafeString:
-        return two_lines(session.title or "Untitled", short_id(session.pk), is_wide=True)
+    def what(self, session: Any) -> SafeString:
+        return two_lines(session.words, short_id(session.pk), is_wide=True)
 
     @admin.display(description="Owner")
     def owner(self, session: Any) -> SafeString | str:
@@ -198,6 +228,7 @@ class SessionAdmin(ReadOnlyAdmin):
         return when(session.created_at)
 
 
-def _shown(row: Message) -> dict[str, Any]:
-    actions = [] if row.is_sealed else [str(action.get("type", "")) for action in row.actions]
-    return {"row": row, "text": SEALED if row.is_sealed else row.content, "actions": actions}
+def _shown(row: Message, veil: str) -> dict[str, Any]:
+    hidden = SEALED if row.is_sealed else veil
+    actions = [] if hidden else [str(action.get("type", "")) for action in row.actions]
+    return {"row": row, "text": hidden or row.content, "actions": actions}

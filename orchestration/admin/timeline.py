@@ -1,7 +1,7 @@
 """A run's log as operators read it: one entry per thing that happened. Pure.
 
-Neighbouring deltas become one entry, a reasoning block one, a tool call and its result one. What a
-sealed run's people and models said is never here: its content members are named, not shown.
+Neighbouring deltas become one entry, a reasoning block one, a tool call and its result one. Behind
+a veil, what people and models said is not here: content members are named, not shown.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class Entry:
 class Timeline:
     """Collects events in order. Feeding in pieces gives the same entries as feeding at once."""
 
-    is_sealed: bool
+    #: Stands in the place of content: sealed runs, and readers who may not read what was said.
+    veil: str
     #: When the run was created.
     began_at: datetime
     entries: list[Entry] = field(default_factory=list)
@@ -118,7 +119,7 @@ class Timeline:
         if last is None or not _goes_on(last.kind, event.kind):
             return None
         if event.kind in {TEXT_DELTA, REASONING_DELTA}:
-            last.data["text"] = _longer(last.data.get("text", ""), self._data(event)["text"])
+            last.data["text"] = self._longer(last.data.get("text", ""), self._data(event)["text"])
         last.kind = event.kind
         last.folded += 1
         return last
@@ -132,10 +133,16 @@ class Timeline:
         entry.folded += 1
         return entry
 
+    def _longer(self, text: str, more: str) -> str:
+        return text if self.veil and text else text + more
+
     def _data(self, event: Event) -> dict[str, Any]:
-        if not self.is_sealed or event.kind not in CATALOGUE:
+        if not self.veil:
             return dict(event.data)
-        hidden = dict.fromkeys(sorted(CATALOGUE[event.kind].content_fields), SEALED)
+        if event.kind not in CATALOGUE:
+            # Nobody knows which of its members are content.
+            return dict.fromkeys(event.data, self.veil)
+        hidden = dict.fromkeys(sorted(CATALOGUE[event.kind].content_fields), self.veil)
         return {**event.data, **hidden}
 
 
@@ -146,10 +153,6 @@ def _goes_on(before: str, after: str) -> bool:
     if after == TEXT_DELTA:
         return before == TEXT_DELTA
     return before in _REASONING and after in {REASONING_DELTA, "reasoning.completed"}
-
-
-def _longer(text: str, more: str) -> str:
-    return text if more == SEALED and text else text + more
 
 
 class _Words:

@@ -84,6 +84,11 @@ class Run(models.Model):
     class Meta:
         db_table = "agent_runs"
         ordering = ["-id"]
+        # Beyond "view": a run's figures are for more of the staff than its words.
+        permissions = [
+            ("view_content", "Can read what people and models said in runs and sessions"),
+            ("view_instructions", "Can read the instructions that models were given"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="agent_runs_status_known",

@@ -17,10 +17,19 @@ from taskmapr.users.models import User
 
 @pytest.fixture
 def watcher(db: None, client: Client) -> Client:
-    """Signed in as staff who may look at runs and sessions, and change nothing."""
-    user = User.objects.create_user("watcher@example.org", "a long password", is_staff=True)
-    names = ("view_run", "view_session")
-    user.user_permissions.set(Permission.objects.filter(codename__in=names))
+    """Signed in as staff who may look at runs and sessions, also at words, and change nothing."""
+    return staff_in(client, "view_run", "view_session", "view_content")
+
+
+@pytest.fixture
+def supporter(db: None, client: Client) -> Client:
+    """Signed in as staff who see figures of runs and sessions, and no words."""
+    return staff_in(client, "view_run", "view_session")
+
+
+def staff_in(client: Client, *permissions: str) -> Client:
+    user = User.objects.create_user("staff@example.org", "a long password", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client.force_login(user)
     return client
 

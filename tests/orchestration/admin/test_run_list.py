@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from agents_cfg.models import OverlayProfile
 from orchestration.models import Run
+from taskmapr.core.ids import uuid7
 from taskmapr.users.models import User
 
 LIST = "/admin/orchestration/run/"
@@ -55,16 +58,92 @@ def test_says_that_a_cost_is_unknown_when_tokens_were_used(
 
 
 @pytest.mark.req("OV-72")
-@pytest.mark.parametrize("wanted", ["status__exact=failed", "model=own", "kind=overlay"])
-def test_filters(admin_client: Client, finished: Callable[..., Run], wanted: str, settings) -> None:
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "status=failed",
+        "status=troubled",
+        "model=own",
+        "kind=overlay",
+        "since=1h",
+        "error=llm_unavailable",
+        "look=slow",
+        "look=slow_start",
+        "look=costly",
+        "look=retried",
+        "profile__id__exact={profile}",
+        "owner__id__exact={owner}",
+        "status=troubled&since=24h&look=slow&error=llm_unavailable",
+    ],
+)
+def test_filters(
+    admin_client: Client, finished: Callable[..., Run], cyd: User, wanted: str, settings
+) -> None:
     settings.TASKMAPR = {**settings.TASKMAPR, "default_model": "own"}
-    right = finished(status="failed", model="own")
-    wrong = finished(kind="other")
+    profile = OverlayProfile.objects.create(name="shop")
+    right = finished(
+        status="failed",
+        model="own",
+        error_code="llm_unavailable",
+        duration_ms=31_000,
+        first_output_ms=5_001,
+        cost_usd_micros=100_001,
+        attempt=2,
+        profile=profile,
+    )
+    long_ago = datetime.now(UTC) - timedelta(days=60)
+    wrong = finished(
+        pk=uuid7(int(long_ago.timestamp() * 1000)),
+        kind="other",
+        owner=cyd,
+        created_at=long_ago,
+        cost_usd_micros=100_000,
+        duration_ms=30_000,
+    )
+    wanted = wanted.format(profile=profile.pk, owner=right.owner_id)
 
     body = admin_client.get(f"{LIST}?{wanted}").content.decode()
 
     assert f"{right.pk}/change" in body
     assert f"{wrong.pk}/change" not in body
+
+
+@pytest.mark.parametrize(
+    ("look", "found"),
+    [("unpriced", {"cost_usd_micros": None}), ("silent", {"first_output_ms": None})],
+)
+def test_finds_what_lacks_a_figure(
+    admin_client: Client, finished: Callable[..., Run], look: str, found: dict[str, None]
+) -> None:
+    right = finished(**{"cost_usd_micros": 1, **found})
+    wrong = finished(cost_usd_micros=0)
+
+    body = admin_client.get(f"{LIST}?look={look}").content.decode()
+
+    assert f"{right.pk}/change" in body
+    assert f"{wrong.pk}/change" not in body
+
+
+def test_open_runs_wait_for_people_or_workers(
+    admin_client: Client, finished: Callable[..., Run]
+) -> None:
+    paused, ended = finished(status="paused", finished_at=None), finished()
+
+    for status in ("open", "paused"):
+        body = admin_client.get(f"{LIST}?status={status}").content.decode()
+        assert f"{paused.pk}/change" in body
+        assert f"{ended.pk}/change" not in body
+
+
+def test_hides_prompts_from_staff_who_see_figures_only(
+    supporter: Client, finished: Callable[..., Run]
+) -> None:
+    run = finished()
+
+    body = supporter.get(LIST).content.decode()
+
+    assert f"{run.pk}/change" in body
+    assert "spoon" not in body
 
 
 def test_finds_by_id_session_and_owner(

@@ -206,3 +206,17 @@ def test_an_approval_of_another_run_is_not_found(
     approval.refresh_from_db()
     assert answer.status_code == 404
     assert approval.status == "open"
+
+
+def test_figures_without_words_for_staff_who_may_not_read_them(
+    supporter: Client, start: Callable[..., Run], hold: Callable[[UUID], Claim]
+) -> None:
+    run = start(prompt="Where is the spoon?")
+    write(hold(run.pk), ev.TextDelta(text="In the drawer."))
+
+    body = supporter.get(page(run)).content.decode()
+
+    assert "spoon" not in body
+    assert "drawer" not in body
+    assert "(not yours to read)" in body
+    assert "attempt 1 on w1" in body

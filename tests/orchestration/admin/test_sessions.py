@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -131,3 +132,30 @@ def test_people_who_are_not_staff_get_nothing(
 
     for address in (LIST, f"{LIST}s-1/change/", f"{LIST}s-1/export/"):
         assert client.get(address).status_code == 302
+
+
+def test_staff_who_may_not_read_words_see_that_people_talked(
+    supporter: Client, finished: Callable[..., Run]
+) -> None:
+    finished(session_id="s-1")
+
+    listed, shown = (supporter.get(a).content.decode() for a in (LIST, f"{LIST}s-1/change/"))
+
+    assert "s-1" in listed
+    assert "First words" not in listed + shown
+    assert "assistant words" not in shown
+    assert supporter.get(f"{LIST}s-1/export/").status_code == 403
+
+
+@pytest.mark.parametrize(("used", "found"), [("1h", "s-new"), ("idle", "s-old")])
+def test_filters_by_last_use(
+    admin_client: Client, finished: Callable[..., Run], used: str, found: str
+) -> None:
+    for name in ("s-new", "s-old"):
+        finished(session_id=name)
+    long_ago = datetime.now(UTC) - timedelta(days=31)
+    Session.objects.filter(pk="s-old").update(updated_at=long_ago)
+
+    body = admin_client.get(f"{LIST}?used={used}").content.decode()
+
+    assert [name for name in ("s-new", "s-old") if f"{name}/change" in body] == [found]

@@ -26,7 +26,7 @@ def log(*payloads: object) -> list[Event]:
 
 
 def entries(events: list[Event], *, is_sealed: bool = False) -> list[Entry]:
-    timeline = Timeline(is_sealed=is_sealed, began_at=BEGAN)
+    timeline = Timeline(veil="(sealed)" if is_sealed else "", began_at=BEGAN)
     timeline.feed_all(events)
     return timeline.entries
 
@@ -135,7 +135,7 @@ def test_long_payloads_are_cut_and_say_by_how_much() -> None:
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 def test_recorded_runs_read_the_same_in_pieces_and_at_once(path: Path) -> None:
     events = recorded(path)
-    pieces = Timeline(is_sealed=False, began_at=BEGAN)
+    pieces = Timeline(veil="", began_at=BEGAN)
 
     for event in events:
         pieces.feed(event)
