@@ -1,3 +1,3 @@
-from orchestration.admin import runs, sessions
+from orchestration.admin import erased, runs, sessions
 
-__all__ = ["runs", "sessions"]
+__all__ = ["erased", "runs", "sessions"]

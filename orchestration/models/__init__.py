@@ -2,8 +2,19 @@ from orchestration.models.approval import Approval
 from orchestration.models.artifact import Artifact
 from orchestration.models.command import Command
 from orchestration.models.effect import Effect
+from orchestration.models.erased import ErasedRuns
 from orchestration.models.event import RunEvent
 from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
 
-__all__ = ["Approval", "Artifact", "Command", "Effect", "Message", "Run", "RunEvent", "Session"]
+__all__ = [
+    "Approval",
+    "Artifact",
+    "Command",
+    "Effect",
+    "ErasedRuns",
+    "Message",
+    "Run",
+    "RunEvent",
+    "Session",
+]

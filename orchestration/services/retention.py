@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from memory.services.items import memory_items_delete_of_runs, memory_items_expire
 from orchestration.models import Artifact, Run, Session
 from taskmapr.core.run_kinds import RunKind, run_kinds
 from taskmapr.core.run_state import FINAL_STATUSES
@@ -20,8 +21,8 @@ BATCH: Final = 500
 
 
 def retention_apply() -> dict[str, int]:
-    """Erase what is past its time. Returns how many runs and sessions were touched."""
-    counts = {"content": 0, "sessions": 0}
+    """Erase what is past its time. Returns how many runs, sessions and memory items it was."""
+    counts = {"content": 0, "sessions": 0, "memory_items": memory_items_expire()}
     for kind in run_kinds():
         limit = datetime.now(UTC) - timedelta(hours=_hours(kind))
         ended = Run.objects.filter(
@@ -39,7 +40,11 @@ def retention_apply() -> dict[str, int]:
         for session_id in idle.values_list("pk", flat=True):
             session_erase(session_id=session_id)
             counts["sessions"] += 1
-    logger.info("retention: %(content)d runs emptied, %(sessions)d sessions removed", counts)
+    logger.info(
+        "retention: %(content)d runs emptied, %(sessions)d sessions and %(memory_items)d memory"
+        " items removed",
+        counts,
+    )
     return counts
 
 
@@ -81,12 +86,35 @@ def user_runs_erase(*, user_id: UUID) -> dict[str, int]:
 
 @transaction.atomic
 def session_erase(*, session_id: str) -> None:
-    """Remove a session with its messages, runs, events and files. Open runs go with it."""
-    _runs_erase(list(Run.objects.filter(session_id=session_id).values_list("pk", flat=True)))
+    """Remove a session with its messages, runs, events and files, and what memory was told in it.
+
+    Open runs go with it.
+    """
+    run_ids = list(Run.objects.filter(session_id=session_id).values_list("pk", flat=True))
+    memory_items_delete_of_runs(run_ids=run_ids)
+    _runs_erase(run_ids)
     Session.objects.filter(pk=session_id).delete()
 
 
+# Days are UTC's.
+_COUNT: Final = """
+INSERT INTO agent_erased_runs AS e
+  (day, kind, status, runs, input_tokens, output_tokens, cost_usd_micros)
+SELECT (created_at AT TIME ZONE 'UTC')::date, kind, status, count(*), sum(input_tokens),
+  sum(output_tokens), coalesce(sum(cost_usd_micros), 0)
+FROM agent_runs WHERE id = ANY(%s) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+ON CONFLICT (day, kind, status) DO UPDATE SET
+  runs = e.runs + excluded.runs,
+  input_tokens = e.input_tokens + excluded.input_tokens,
+  output_tokens = e.output_tokens + excluded.output_tokens,
+  cost_usd_micros = e.cost_usd_micros + excluded.cost_usd_micros
+"""
+
+
 def _runs_erase(run_ids: list[UUID]) -> None:
+    """Everything of these runs goes, their rows too; counts without a name stay."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, [run_ids])
     run_contents_erase(run_ids)
     for artifact in Artifact.objects.filter(run_id__in=run_ids):
         artifact.file.delete(save=False)

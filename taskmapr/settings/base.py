@@ -194,8 +194,15 @@ TASKMAPR: dict[str, Any] = {
     "no_worker_after_s": env.number("TASKMAPR_NO_WORKER_AFTER_S", 30, minimum=1),
     # what is kept
     "events_retention_h": env.integer("TASKMAPR_EVENTS_RETENTION_H", 24, minimum=24),
-    "snapshot_retention_days": env.integer("TASKMAPR_SNAPSHOT_RETENTION_DAYS", 30, minimum=1),
-    "session_ttl_days": env.integer("TASKMAPR_SESSION_TTL_DAYS", 0),  # 0 = for ever
+    "snapshot_retention_days": env.integer(
+        "TASKMAPR_SNAPSHOT_RETENTION_DAYS",
+        env.integer("SNAPSHOT_RETENTION_DAYS", 30, minimum=1),
+        minimum=1,
+    ),
+    # 0 = for ever
+    "session_ttl_days": env.integer(
+        "TASKMAPR_SESSION_TTL_DAYS", env.integer("SESSION_TTL_DAYS", 0)
+    ),
     # models
     "default_model": env.text("TASKMAPR_DEFAULT_MODEL", "gpt-5-mini"),
     "openai_api_key": env.text("OPENAI_API_KEY"),
