@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 RUN = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test lint format docs bench install install-dev
+.PHONY: help up demo test lint format docs overlay bench install install-dev
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,7 @@ lint: install-dev ## style, types, import contracts, migrations, generated pages
 	.venv/bin/lint-imports --no-cache
 	ENV=test $(RUN) -W ignore manage.py makemigrations --check --dry-run
 	ENV=test $(RUN) manage.py docs --check
+	$(RUN) -m taskmapr.demo.bundle --check
 
 format: install-dev ## put the code into house style
 	$(RUN) -m ruff check --fix .
@@ -35,6 +36,9 @@ format: install-dev ## put the code into house style
 
 docs: install ## write the generated pages of docs/
 	ENV=test $(RUN) manage.py docs
+
+overlay: install ## write overlay.js from its modules
+	@$(RUN) -m taskmapr.demo.bundle
 
 bench: install-dev ## what streams, log and memory cost on this machine (QUICK=1, ARGS="--servers")
 	$(RUN) -m benchmarks $(if $(QUICK),--quick) $(ARGS)

@@ -32,5 +32,6 @@ urlpatterns = [
     path("", include("taskmapr.foundation.urls")),
     path("api/v1/", include("taskmapr.users.urls")),
     path("console/", include("taskmapr.demo.urls")),
+    path("demo/", include("taskmapr.demo.demo_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -9,6 +9,7 @@ PLACES: Final = (
     {"slug": "tasks", "title": "Tasks", "path": "/console/tasks"},
     {"slug": "team", "title": "Team", "path": "/console/team"},
     {"slug": "settings", "title": "Settings", "path": "/console/settings"},
+    {"slug": "embed", "title": "Embed", "path": "/console/embed"},
 )
 
 METRICS: Final = (

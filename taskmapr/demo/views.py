@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from taskmapr.core.run_state import STATUSES
+from taskmapr.demo.embedding import embedding
 from taskmapr.demo.sample import PLACES, workspace_content
 from taskmapr.users.tokens import access_token_make
 
@@ -43,7 +44,15 @@ def workspace(request: HttpRequest, place: str = "dashboard") -> HttpResponse:
     shown = next((known for known in PLACES if known["slug"] == place), None)
     if shown is None:
         raise Http404
-    return render(request, "demo/workspace.html", {**workspace_content(), "shown": shown})
+    content = {**workspace_content(), "embed": embedding(_server(request)), "shown": shown}
+    return render(request, "demo/workspace.html", content)
+
+
+@require_safe
+@for_developers_and_staff
+def overlay_demo(request: HttpRequest) -> HttpResponse:
+    """Elements of every role, the overlay, and what it says and hears, frame by frame."""
+    return render(request, "demo/overlay.html")
 
 
 @require_safe
@@ -60,3 +69,8 @@ def token(request: HttpRequest) -> JsonResponse:
     null for nobody. The cookie session itself opens no API path."""
     made = access_token_make(request.user.pk).text if request.user.is_authenticated else None
     return JsonResponse({"token": made}, headers={"Cache-Control": "no-store"})
+
+
+def _server(request: HttpRequest) -> str:
+    """The address that the reader's browser has used, so that a copied tag works at once."""
+    return f"{request.scheme}://{request.get_host()}"

@@ -12,7 +12,7 @@ from taskmapr.users.tokens import access_token_read
 
 pytestmark = pytest.mark.django_db
 
-ADDRESSES = ["/console/", "/console/tasks", "/console/parts/"]
+ADDRESSES = ["/console/", "/console/tasks", "/console/parts/", "/demo/overlay/"]
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def test_opens_for_staff(admin_client: Client) -> None:
         ("/console/tasks", "tasks"),
         ("/console/team", "team"),
         ("/console/settings", "settings"),
+        ("/console/embed", "embed"),
     ],
 )
 def test_shows_exactly_the_view_that_the_path_names(

@@ -9,7 +9,14 @@ from django.test import Client
 
 pytestmark = pytest.mark.django_db
 
-OUR_PAGES = ["/console/", "/console/parts/", "/problems", "/problems/not_found", "/nowhere"]
+OUR_PAGES = [
+    "/console/",
+    "/console/parts/",
+    "/demo/overlay/",
+    "/problems",
+    "/problems/not_found",
+    "/nowhere",
+]
 
 
 def directives(header: str) -> dict[str, str]:

@@ -1,6 +1,8 @@
 /* The sample workspace: changes views without loading, and has the assistant beside it. */
 import { mountOverlay } from "./overlay.js";
 
+import { tokenOf } from "./page_token.js";
+
 const views = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-view]")]);
 const links = /** @type {HTMLAnchorElement[]} */ ([...document.querySelectorAll("[data-place]")]);
 
@@ -55,21 +57,35 @@ document.getElementById("dismiss-news")?.addEventListener("click", (event) => {
   document.getElementById("news")?.setAttribute("hidden", "");
 });
 
-/** The token of the signed-in operator; on a developer's machine none is needed.
- *  @returns {() => Promise<string | null>} */
-function tokenSource(/** @type {HTMLElement} */ host) {
-  let token = null;
-  let freshUntil = 0;
-  return async () => {
-    if (Date.now() < freshUntil) return token;
-    const csrf = /** @type {HTMLInputElement | null} */ (document.querySelector("[name=csrfmiddlewaretoken]"));
-    const response = await fetch(host.dataset.tokenUrl ?? "", { method: "POST", headers: { "X-CSRFToken": csrf?.value ?? "" } });
-    if (!response.ok) return null;
-    ({ token } = await response.json());
-    freshUntil = Date.now() + 10 * 60_000;
-    return token;
-  };
+/** The tag of the page about embedding says what is chosen above it. */
+function tellTag() {
+  const form = /** @type {HTMLFormElement | null} */ (document.getElementById("embed-form"));
+  const tag = document.getElementById("embed-tag");
+  if (!form || !tag) return;
+  const plain = (tag.textContent ?? "").replace("></script>", "");
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", () => {
+    const chosen = [...new FormData(form)].filter(([, value]) => value);
+    const attributes = chosen.map(([name, value]) => ` data-${name}="${quoted(String(value))}"`);
+    tag.textContent = `${plain}${attributes.join("")}></script>`;
+  });
 }
 
+/** @param {string} text */
+function quoted(text) {
+  return text.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+}
+
+tellTag();
+
 const host = document.getElementById("taskmapr");
-if (host) mountOverlay(host, { navigate, token: tokenSource(host) });
+if (host) {
+  mountOverlay({
+    host,
+    position: "inline",
+    navigate,
+    token: tokenOf(host.dataset.tokenUrl ?? ""),
+    greeting: "I see the page beside me and can act on it. Ask, or try one of these.",
+    suggestions: ["What is on this page?", "Show me the blocked tasks", "Take me to the team"],
+  });
+}

@@ -22,23 +22,34 @@ window.fetch = (address, how) => {
 """
 
 
+#: The panel lives in a shadow root, which selectors of the page do not enter.
+_IN_PANEL = """
+const hosts = [...document.querySelectorAll("[data-scheme]")];
+const overlay = hosts.find((host) => host.shadowRoot)?.shadowRoot;
+"""
+
+
 class Console:
     def __init__(self, browser: Chrome, base: str) -> None:
         self.browser = browser
         self.base = base
 
     def open(self, path: str = "/console/") -> Console:
-        """As for the first time. Forgetting happens on a page without the panel, which would save
-        its conversation once more when it is left."""
-        self.browser.get(f"{self.base}/console/parts/")
-        self.browser.execute_script("sessionStorage.clear()")
+        """As for the first time."""
+        self.forget()
         self.browser.get(self.base + path)
         self.wait_for_panel()
         self.browser.execute_script(_LISTEN)
         return self
 
+    def forget(self) -> None:
+        """On a page without the panel, which would save its conversation when it is left."""
+        self.browser.get(f"{self.base}/console/parts/")
+        self.browser.execute_script("sessionStorage.clear()")
+
     def wait_for_panel(self) -> None:
         wait_until(lambda: bool(self.all(".tm-overlay textarea")))
+        wait_until(lambda: self.script("document.readyState") == "complete")
 
     def ask(self, text: str) -> None:
         self.one(".tm-overlay textarea").send_keys(text, Keys.ENTER)
@@ -57,13 +68,33 @@ class Console:
         self.browser.switch_to.active_element.send_keys(keys)
 
     def one(self, selector: str) -> WebElement:
-        return self.browser.find_element("css selector", selector)
+        """On the page, or in the panel. Fails when there is none."""
+        found = self.all(selector)
+        assert found, f"{selector} is nowhere"
+        return found[0]
 
     def all(self, selector: str) -> list[WebElement]:
-        return self.browser.find_elements("css selector", selector)
+        found: list[WebElement] = self.browser.execute_script(
+            f"{_IN_PANEL} const wanted = arguments[0];"
+            "return [...document.querySelectorAll(wanted),"
+            " ...(overlay?.querySelectorAll(wanted) ?? [])];",
+            selector,
+        )
+        return found
+
+    def button(self, words: str) -> WebElement:
+        """In the panel, by its name: the words on it or, without room for words, its label."""
+        found = [
+            button
+            for button in self.all(".tm-overlay button")
+            if words in (button.text, button.get_attribute("aria-label"))
+        ]
+        assert found, f"no button {words!r}"
+        return found[-1]
 
     def script(self, expression: str) -> Any:
-        return self.browser.execute_script(f"return {expression}")
+        """`overlay` is the panel's shadow root."""
+        return self.browser.execute_script(f"{_IN_PANEL} return {expression}")
 
     @property
     def path(self) -> str:
@@ -73,16 +104,15 @@ class Console:
     def answer(self) -> str:
         """The words of the last answer, as they stand now."""
         return self.script(
-            "document.querySelector("
-            "'.tm-overlay-message:last-child[data-role=assistant] > .tm-overlay-text')"
-            "?.textContent ?? ''"
+            "[...overlay.querySelectorAll('.tm-overlay-message:last-child[data-role=assistant]"
+            " .tm-overlay-parts > .tm-overlay-text')].map((e) => e.innerText).join(' ')"
         )
 
     @property
     def last_status(self) -> str:
         """Empty while the answer is worked on."""
         return self.script(
-            "document.querySelector('.tm-overlay-message:last-child[data-role=assistant]')"
+            "overlay.querySelector('.tm-overlay-message:last-child[data-role=assistant]')"
             "?.dataset.status ?? ''"
         )
 

@@ -1,19 +1,35 @@
 /* What the assistant may do on the page. The server has checked each action; so does this file. */
-import { Walkthrough } from "./walkthrough.js";
-
 const HIGHLIGHT_MS = 5_000;
 /** Elements of a view that is being drawn may be a moment away. */
 const APPEARS_WITHIN_MS = 1_500;
 
+/** The page's own style sheets may be forbidden to change (content policy); this way never is. */
+const marks = new CSSStyleSheet();
+marks.replaceSync(`[data-tm-highlighted] {
+  outline: 3px solid #6366f1 !important; outline-offset: 3px !important; scroll-margin: 16px;
+  box-shadow: 0 0 0 3px light-dark(#fff, #0f172a), 0 0 0 9px rgb(99 102 241 / 35%) !important;
+}
+tr[data-tm-highlighted] { outline-offset: -3px !important; }`);
+
 export class Actions {
   /**
    * @param {Element} panel Never touched.
-   * @param {(path: string) => boolean} navigate The page's own way to a path; false: load it.
+   * @param {Pick<import("./options.js").Settings, "navigate" | "onAction">} page
+   * @param {() => boolean} coversPage Whether the panel lies over the lower part of the page.
    */
-  constructor(panel, navigate) {
+  constructor(panel, page, coversPage) {
     this.panel = panel;
-    this.ownNavigate = navigate;
-    this.walkthrough = new Walkthrough(this);
+    this.page = page;
+    this.coversPage = coversPage;
+    /** Begins a walkthrough; set by whoever can show one.
+     *  @type {(steps: import("./types.js").Step[]) => string} */
+    this.beginTour = () => "a tour cannot be shown here";
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, marks];
+  }
+
+  destroy() {
+    this.clearHighlights();
+    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((sheet) => sheet !== marks);
   }
 
   /** Perform in order; an action that fails does not stop the others.
@@ -21,9 +37,11 @@ export class Actions {
    *  @returns {Promise<string[]>} One line per action, in words. */
   async perform(actions) {
     const lines = [];
-    for (const { type, payload } of actions) {
+    for (const action of actions) {
+      const { type, payload } = action;
       try {
-        lines.push(await this.#one(type, payload ?? {}));
+        const isWanted = (await this.page.onAction(action)) !== false;
+        lines.push(isWanted ? await this.#one(type, payload ?? {}) : `${type}: left to the page`);
       } catch (error) {
         lines.push(`${type} failed: ${error instanceof Error ? error.message : error}`);
       }
@@ -43,7 +61,7 @@ export class Actions {
       case "click":
         return this.click(payload.selector);
       case "startWalkthrough":
-        return this.walkthrough.start(payload.steps ?? []);
+        return this.beginTour(payload.steps ?? []);
       case "custom":
         window.dispatchEvent(new CustomEvent("taskmapr:custom", { detail: payload }));
         return `custom ${payload.name ?? ""}`;
@@ -58,7 +76,7 @@ export class Actions {
     if (url.protocol !== "http:" && url.protocol !== "https:") throw new Error("not a page");
     const isHere = url.origin === window.location.origin;
     const local = url.pathname + url.search + url.hash;
-    if (!(isHere && this.ownNavigate(local))) window.location.assign(url);
+    if (!(isHere && this.page.navigate(local))) window.location.assign(url);
     return `went to ${isHere ? local : url.href}`;
   }
 
@@ -127,7 +145,8 @@ export class Actions {
   /** @param {Element} element @param {ScrollBehavior} [behavior] */
   #scroll(element, behavior) {
     const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    element.scrollIntoView({ behavior: calm ? "auto" : (behavior ?? "smooth"), block: "center" });
+    const block = this.coversPage() ? "start" : "center";
+    element.scrollIntoView({ behavior: calm ? "auto" : (behavior ?? "smooth"), block });
   }
 }
 

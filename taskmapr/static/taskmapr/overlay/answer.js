@@ -1,6 +1,8 @@
 /* An answer while it grows: frames go in, the message changes. */
 import { troubleOfFrame } from "./trouble.js";
 
+/** @typedef {import("./types.js").Part} Part */
+
 export class Answer {
   /** @param {import("./types.js").Message} message Empty, or what a reload has kept of it. */
   constructor(message) {
@@ -9,30 +11,37 @@ export class Answer {
 
   /** Frames of kinds that are not known here change nothing.
    *  @param {import("./types.js").Frame} frame */
-  take({ type, run_id: runId, data }) {
+  take({ type, run_id: runId, timestamp, data }) {
     this.message.runId = runId ?? this.message.runId;
     switch (type) {
       case "text_delta":
         this.message.content += data.delta;
+        this.#grow({ kind: "text", text: "" }, data.delta);
+        break;
+      case "reasoning_start":
+        this.#add({ kind: "reasoning", text: "", startedAt: timestamp });
         break;
       case "reasoning_delta":
-        this.message.reasoning = (this.message.reasoning ?? "") + data.delta;
+        this.#grow({ kind: "reasoning", text: "", startedAt: timestamp }, data.delta);
+        break;
+      case "reasoning_done":
+        this.#thought(timestamp);
         break;
       case "tool_call_started":
-        this.#call(data.call_id, { name: data.name, args: data.args });
+        this.#merge("call", data.call_id, { name: data.name, args: data.args });
         break;
       case "tool_call_completed":
-        this.#call(data.call_id, {
+        this.#merge("call", data.call_id, {
           name: data.name, ok: data.ok, durationMs: data.duration_ms, result: data.result, error: data.error,
         });
         break;
       case "approval_requested":
-        this.#question(data.approval_id, {
+        this.#merge("question", data.approval_id, {
           asks: data.asks, tool: data.tool_name, prompt: data.prompt, args: data.args,
         });
         break;
       case "approval_resolved":
-        this.#question(data.approval_id, { decision: data.decision });
+        this.#merge("question", data.approval_id, { decision: data.decision });
         break;
       case "error":
         this.message.trouble = troubleOfFrame(data);
@@ -46,7 +55,7 @@ export class Answer {
 
   /** @param {string[]} lines What was done on the page. */
   acted(lines) {
-    this.message.acted = [...(this.message.acted ?? []), ...lines];
+    if (lines.length) this.#add({ kind: "acted", lines });
   }
 
   /** The stream ended without its last frame. @param {import("./types.js").Trouble | null} trouble */
@@ -55,21 +64,40 @@ export class Answer {
     if (trouble) this.message.trouble = trouble;
   }
 
-  /** @param {string} id @param {Partial<import("./types.js").ToolCall>} changes */
-  #call(id, changes) {
-    this.message.calls = merged(this.message.calls ?? [], id, changes);
+  /** @param {Part} part */
+  #add(part) {
+    this.message.parts.push(part);
   }
 
-  /** @param {string} id @param {Partial<import("./types.js").Question>} changes */
-  #question(id, changes) {
-    this.message.questions = merged(this.message.questions ?? [], id, changes);
+  /** Add to the last part, or begin one.
+   *  @param {import("./types.js").TextPart | import("./types.js").ReasoningPart} begun
+   *  @param {string} delta */
+  #grow(begun, delta) {
+    const { parts } = this.message;
+    const last = parts.at(-1);
+    const goesOn = last?.kind === "text" || last?.kind === "reasoning";
+    if (goesOn && last.kind === begun.kind) parts[parts.length - 1] = { ...last, text: last.text + delta };
+    else this.#add({ ...begun, text: delta });
   }
-}
 
-/** The list with one member changed, or added at the end.
- *  @param {any[]} list @param {string} id @param {object} changes */
-function merged(list, id, changes) {
-  const known = list.some((member) => member.id === id);
-  if (!known) return [...list, { id, ...changes }];
-  return list.map((member) => (member.id === id ? { ...member, ...changes } : member));
+  /** @param {string} endedAt */
+  #thought(endedAt) {
+    const { parts } = this.message;
+    const index = parts.findLastIndex((part) => part.kind === "reasoning");
+    const part = parts[index];
+    if (part?.kind !== "reasoning") return;
+    const ms = Math.max(0, Date.parse(endedAt) - Date.parse(part.startedAt));
+    if (part.text) parts[index] = { ...part, ms };
+    else parts.splice(index, 1); // a model that thinks in secret
+  }
+
+  /** The part with this id changed, or added at the end.
+   *  @param {"call" | "question"} kind @param {string} id @param {object} changes */
+  #merge(kind, id, changes) {
+    const { parts } = this.message;
+    const index = parts.findIndex((part) => part.kind === kind && part.id === id);
+    const part = /** @type {Part} */ ({ ...parts[index], kind, id, ...changes });
+    if (index < 0) this.#add(part);
+    else parts[index] = part;
+  }
 }

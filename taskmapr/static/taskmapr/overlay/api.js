@@ -1,30 +1,35 @@
 /* The server's doors that the overlay uses. */
 
+/** Milliseconds until a server that has sent no headers counts as not reached. */
+const HEADERS_WITHIN_MS = 30_000;
+
 /** A refusal of the server, with its problem body. */
 export class Refused extends Error {
   /** @param {number} status @param {Record<string, any>} problem @param {number} retryAfterS */
   constructor(status, problem, retryAfterS) {
     super(problem.detail ?? `The server answered with status ${status}.`);
     this.status = status;
-    this.code = String(problem.code ?? `http_${status}`);
-    this.title = String(problem.title ?? "The server refused");
+    /** Empty when something between browser and server has answered. */
+    this.code = String(problem.code ?? "");
+    this.title = String(problem.title ?? "");
     this.retryAfterS = retryAfterS;
   }
 }
 
 export class Api {
   /**
-   * @param {string} base Where the server is; empty for the page's own origin.
-   * @param {() => Promise<string | null>} token The bearer token to send, null for none.
+   * @param {string} base Where the server is, without a slash at the end.
+   * @param {import("./types.js").TokenSource} token
    */
   constructor(base, token) {
     this.base = base;
     this.token = token;
   }
 
-  /** Start a run. @param {object} body @param {AbortSignal} signal */
-  ask(body, signal) {
-    return this.#send("/api/taskmapr/orchestrate", { method: "POST", body, signal });
+  /** Start a run, or attach to the one that the same key has started.
+   *  @param {import("./types.js").Asking} asking @param {AbortSignal} signal */
+  ask({ key, body }, signal) {
+    return this.#send("/api/taskmapr/orchestrate", { body, key, signal });
   }
 
   /** Follow a run after an event. @param {string} cursor `<run id>:<seq>` @param {AbortSignal} signal */
@@ -36,36 +41,66 @@ export class Api {
 
   /** @param {string} runId */
   cancel(runId) {
-    return this.#send(`/api/taskmapr/runs/${runId}/cancel`, { method: "POST", body: {} });
+    return this.#send(`/api/taskmapr/runs/${runId}/cancel`, { body: "{}" });
   }
 
   /** @param {string} approvalId @param {string} decision @param {string} answer */
   answer(approvalId, decision, answer) {
-    const body = answer ? { decision, answer } : { decision };
-    return this.#send(`/api/taskmapr/approvals/${approvalId}`, { method: "POST", body });
+    const body = JSON.stringify(answer ? { decision, answer } : { decision });
+    return this.#send(`/api/taskmapr/approvals/${approvalId}`, { body });
+  }
+
+  /** What was said in a session; null when the server knows nothing of it.
+   *  @param {string} sessionId @param {string | null} before A message's id.
+   *  @returns {Promise<{messages: any[], next_before: string | null} | null>} */
+  async history(sessionId, before) {
+    const query = new URLSearchParams({ limit: "50", ...(before ? { before } : {}) });
+    try {
+      const response = await this.#send(`/api/history/${encodeURIComponent(sessionId)}?${query}`, {});
+      return await response.json();
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) return null;
+      throw error;
+    }
   }
 
   /**
    * @param {string} path
-   * @param {{method?: string, body?: object, signal?: AbortSignal}} how
+   * @param {{body?: string, key?: string, signal?: AbortSignal}} how With a body it is a POST.
    * @returns {Promise<Response>} Throws Refused for every status that is no success.
    */
-  async #send(path, { method = "GET", body, signal }) {
-    /** @type {Record<string, string>} */
-    const headers = {};
-    const token = await this.token();
-    if (token) headers.Authorization = `Bearer ${token}`;
-    if (body) headers["Content-Type"] = "application/json";
-    const response = await fetch(this.base + path, {
-      method,
-      headers,
-      signal,
-      body: body && JSON.stringify(body),
-      credentials: "omit",
-      cache: "no-store",
-    });
+  async #send(path, how) {
+    let response = await this.#fetch(path, how, await this.token({ isRefused: false }));
+    if (response.status === 401) {
+      const other = await this.token({ isRefused: true });
+      if (other) response = await this.#fetch(path, how, other);
+    }
     if (response.ok) return response;
     const problem = await response.json().catch(() => ({}));
-    throw new Refused(response.status, problem, Number(response.headers.get("Retry-After") ?? 0));
+    throw new Refused(response.status, problem, Number(response.headers.get("Retry-After")) || 0);
+  }
+
+  /** @param {string} path @param {{body?: string, key?: string, signal?: AbortSignal}} how
+   *  @param {string | null} token */
+  async #fetch(path, { body, key, signal }, token) {
+    /** @type {Record<string, string>} */
+    const headers = {};
+    if (token) headers.Authorization = `Bearer ${token}`;
+    if (body) headers["Content-Type"] = "application/json";
+    if (key) headers["Idempotency-Key"] = key;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new TypeError("no answer in time")), HEADERS_WITHIN_MS);
+    try {
+      return await fetch(this.base + path, {
+        method: body ? "POST" : "GET",
+        headers,
+        body,
+        signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
+        credentials: "omit",
+        cache: "no-store",
+      });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

@@ -3,21 +3,34 @@
 
 const MAX_MESSAGES = 60;
 const SAVE_EVERY_MS = 250;
+/** Changes when the shape of what is kept changes; anything older is forgotten. */
+const SHAPE = 2;
+
+/**
+ * @typedef {object} Kept
+ * @property {string | null} sessionId
+ * @property {import("./types.js").Message[]} messages
+ * @property {string | null} before Where earlier messages can be asked for.
+ * @property {string | null} cursor Where the open run's stream is: `<run id>:<seq>`.
+ * @property {import("./types.js").Asking | null} asking Sent, and no run known yet.
+ * @property {import("./types.js").Tour | null} tour
+ * @property {string[]} told Warnings that were shown already.
+ * @property {boolean | null} isOpen The panel, as the reader left it.
+ */
+
+/** @returns {Kept} */
+const nothing = () => ({
+  sessionId: null, messages: [], before: null, cursor: null, asking: null, tour: null, told: [], isOpen: null,
+});
 
 export class Memory {
-  /** @param {string} key */
-  constructor(key) {
+  /** @param {string} key @param {AbortSignal} life */
+  constructor(key, life) {
     this.key = key;
-    /** @type {string | null} */
-    this.sessionId = null;
-    /** @type {import("./types.js").Message[]} */
-    this.messages = [];
-    /** Where the open run's stream is: `<run id>:<seq>`. @type {string | null} */
-    this.cursor = null;
     /** @type {number | undefined} */
     this.timer = undefined;
-    this.#load();
-    window.addEventListener("pagehide", () => this.save());
+    this.kept = this.#load();
+    window.addEventListener("pagehide", () => this.save(), { signal: life });
   }
 
   /** Save soon; frames come faster than it would be good to write. */
@@ -28,30 +41,28 @@ export class Memory {
   save() {
     window.clearTimeout(this.timer);
     this.timer = undefined;
-    this.messages = this.messages.slice(-MAX_MESSAGES);
-    const { sessionId, messages, cursor } = this;
+    this.kept.messages = this.kept.messages.slice(-MAX_MESSAGES);
     try {
-      sessionStorage.setItem(this.key, JSON.stringify({ sessionId, messages, cursor }));
+      sessionStorage.setItem(this.key, JSON.stringify({ shape: SHAPE, ...this.kept }));
     } catch (error) {
       console.warn("taskmapr: the conversation could not be kept for a reload", error);
     }
   }
 
+  /** Everything but how the reader likes the panel. */
   clear() {
-    this.sessionId = null;
-    this.messages = [];
-    this.cursor = null;
+    const { isOpen } = this.kept;
+    this.kept = { ...nothing(), isOpen };
     this.save();
   }
 
+  /** @returns {Kept} */
   #load() {
     try {
-      const kept = JSON.parse(sessionStorage.getItem(this.key) ?? "{}");
-      this.sessionId = kept.sessionId ?? null;
-      this.messages = kept.messages ?? [];
-      this.cursor = kept.cursor ?? null;
+      const { shape, ...kept } = JSON.parse(sessionStorage.getItem(this.key) ?? "{}");
+      return shape === SHAPE ? { ...nothing(), ...kept } : nothing();
     } catch {
-      sessionStorage.removeItem(this.key);
+      return nothing();
     }
   }
 }

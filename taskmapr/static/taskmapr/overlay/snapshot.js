@@ -15,14 +15,15 @@ const cut = (text, length) => (text.length > length ? `${text.slice(0, length)}.
 
 /**
  * @param {Element} hidden What the assistant must not see: its own panel.
+ * @param {{root?: string, exclude?: string}} [bounds] Selectors: only below `root`, nothing in `exclude`.
  * @returns {object[]}
  */
-export function snapshot(hidden) {
+export function snapshot(hidden, { root, exclude } = {}) {
   const seen = [];
-  for (const element of document.querySelectorAll("body [id]")) {
+  for (const element of document.querySelectorAll(root ? `:is(${root}) [id]` : "body [id]")) {
     if (seen.length >= MAX_ELEMENTS) break;
-    if (hidden.contains(element) || !element.checkVisibility({ visibilityProperty: true })) continue;
-    seen.push(described(element));
+    if (hidden.contains(element) || (exclude && element.closest(exclude))) continue;
+    if (element.checkVisibility({ visibilityProperty: true })) seen.push(described(element));
   }
   return seen;
 }

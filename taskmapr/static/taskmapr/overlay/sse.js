@@ -37,7 +37,7 @@ function read(block) {
   }
   if (!data) return null;
   try {
-    return { id, frame: JSON.parse(data) };
+    return { id, frame: JSON.parse(data), raw: data };
   } catch {
     console.warn("taskmapr: a frame is not JSON", data.slice(0, 200));
     return null;
