@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -32,7 +32,7 @@ def user_of_session(request: HttpRequest) -> User | None:
     if not found.is_authenticated or not found.is_active or not found.is_staff:
         return None
     _csrf_check(request)
-    return cast(User, found)
+    return found
 
 
 def _is_from_elsewhere(request: HttpRequest) -> bool:
