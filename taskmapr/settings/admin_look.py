@@ -83,6 +83,8 @@ SIDEBAR = [
     ),
     _group(
         "Access",
+        _item("API keys", "vpn_key", "users_apikey"),
+        _page("Sign-in settings", "login", "users_sign_in", "users.view_apikey"),
         _item("Sign-ins", "key", "users_refreshtoken"),
         _item("Data keys", "lock", "users_datakey"),
     ),

@@ -90,6 +90,12 @@ def api_keys_exist() -> bool:
     return ApiKey.objects.exists()
 
 
+def api_keys_live() -> QuerySet[ApiKey]:
+    """Keys that would let somebody in."""
+    not_over = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    return ApiKey.objects.filter(not_over, revoked_at=None, user__is_active=True)
+
+
 def user_by_email(email: str) -> User | None:
     return User.objects.filter(email=email_normal(email)).first()
 

@@ -45,7 +45,7 @@ def api_key_issue(
 
     Raises InvalidInput for unknown or no scopes, a time that is over, or an inactive user.
     """
-    _check(user_id, scopes, expires_at)
+    api_key_check(user_id=user_id, scopes=scopes, expires_at=expires_at)
     text = f"{PREFIX}{secrets.token_urlsafe(32)}"
     row = ApiKey.objects.create(
         user_id=user_id,
@@ -79,7 +79,8 @@ def api_key_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _check(user_id: UUID, scopes: Sequence[str], expires_at: datetime | None) -> None:
+def api_key_check(*, user_id: UUID, scopes: Sequence[str], expires_at: datetime | None) -> None:
+    """Raises the InvalidInput that `api_key_issue` would."""
     if not scopes or not set(scopes) <= set(Scope.values):
         raise InvalidInput.of(("scopes", f"must be some of {', '.join(Scope.values)}"))
     if expires_at is not None and expires_at <= timezone.now():

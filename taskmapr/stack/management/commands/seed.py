@@ -8,11 +8,12 @@ from django.core.management.base import BaseCommand
 
 from agents_cfg.services.seeds import seeds_plant
 from memory.services.knowledge_seeds import knowledge_plant
+from taskmapr.users.services.staff_groups import staff_groups_plant
 
 
 class Command(BaseCommand):
-    help = "Make the default overlay profile and the documentation's collection, if missing."
+    help = "Make the staff groups, the default overlay profile and the documentation's collection."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for made in [*seeds_plant(), *knowledge_plant()]:
+        for made in [*staff_groups_plant(), *seeds_plant(), *knowledge_plant()]:
             self.stdout.write(f"made {made}")

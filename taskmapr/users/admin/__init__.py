@@ -1,0 +1,3 @@
+from taskmapr.users.admin import accounts, api_keys
+
+__all__ = ["accounts", "api_keys"]

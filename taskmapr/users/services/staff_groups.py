@@ -1,0 +1,56 @@
+"""The product's staff groups: what each kind of operator may do in the admin."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Final
+
+from django.contrib.auth.models import Group, Permission
+
+#: Group → patterns of `<app label>.<codename>`. What matches nothing yet belongs to apps to come.
+STAFF_GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    # Reads about people and their work; changes nothing, and reads no prompts.
+    "support": (
+        "users.view_*",
+        "orchestration.view_*",
+        "billing.view_*",
+        "marketplace.view_*",
+        "admin.view_logentry",
+    ),
+    # Judges what others publish.
+    "reviewer": ("marketplace.*",),
+    # Money and tiers.
+    "billing": ("billing.*", "djstripe.view_*", "users.view_user"),
+    # Prompts, tools, models, schedules, keys of programs, and stopping a run.
+    "engineer": (
+        "agents_cfg.*",
+        "django_celery_beat.*",
+        "orchestration.view_*",
+        "orchestration.change_run",
+        "users.view_*",
+        "users.add_apikey",
+        "users.change_apikey",
+        "memory.*knowledge*",
+        "admin.view_logentry",
+    ),
+}
+
+
+def staff_groups_plant() -> list[str]:
+    """Make the groups that are missing, and give all of them what they lack. Returns what was made.
+
+    Repeating it is how permissions of newly installed apps reach them. It takes nothing away; who
+    wants other rights for somebody makes a group for it.
+    """
+    every = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.select_related("content_type")
+    }
+    made = []
+    for name, patterns in STAFF_GROUPS.items():
+        group, is_new = Group.objects.get_or_create(name=name)
+        group.permissions.add(
+            *(one for full, one in every.items() if any(fnmatchcase(full, p) for p in patterns))
+        )
+        made += [f"staff group '{name}'"] if is_new else []
+    return made
