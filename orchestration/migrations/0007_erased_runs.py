@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orchestration', '0005_effect_statuses'),
+        ('orchestration', '0006_run_reading_permissions'),
     ]
 
     operations = [
