@@ -9,6 +9,7 @@ from celery import shared_task
 
 from orchestration.execution.executor import executor
 from orchestration.log.partitions import partitions_ensure as make_partitions
+from orchestration.services.idempotency import keys_prune
 from orchestration.services.pausing import approvals_expire as expire
 from orchestration.services.recovery import runs_recover as recover
 from orchestration.services.retention import retention_apply as apply_retention
@@ -49,3 +50,8 @@ def partitions_ensure() -> None:
 @shared_task(name=jobs.RETENTION_APPLY, ignore_result=True)
 def retention_apply() -> None:
     apply_retention()
+
+
+@shared_task(name=jobs.IDEMPOTENCY_KEYS_PRUNE, ignore_result=True)
+def idempotency_keys_prune() -> None:
+    keys_prune()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, cast
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django.http import JsonResponse
@@ -14,8 +15,10 @@ from agents_cfg.selectors.profiles import profile_allowance
 from orchestration.api.streams import Followed, json_body, sse_frames, stream_response
 from orchestration.live import live
 from orchestration.page.request import OverlayRequest
+from orchestration.services.idempotency import RunRepeated
 from orchestration.services.overlay_runs import Asked, overlay_run_start
 from orchestration.standby.anywhere import readable_anywhere
+from taskmapr.core.errors import InvalidRequest
 from taskmapr.core.ids import uuid7
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
@@ -26,6 +29,9 @@ from taskmapr.users.models import User
 from taskmapr.users.scopes import Scope
 from taskmapr.users.services.dev_user import DEV_USER_ID, DEV_USER_NAME
 
+#: Printable ASCII without spaces.
+_KEY: Final = re.compile(r"[!-~]{1,255}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -34,11 +40,17 @@ class Reading:
     followed: Followed
     how: dict[str, Any] = field(default_factory=dict)
     after: int = 0
+    #: An earlier request began the run.
+    is_repeat: bool = False
+    #: The run is over, and the reader has heard its last event.
+    is_told: bool = False
 
     def stream(self) -> HttpResponseBase:
         frames = sse_frames(self.followed, after=self.after, **self.how)
-        return stream_response(
-            frames, run_id=self.followed.run_id, session_id=self.followed.session_id
+        return self._marked(
+            stream_response(
+                frames, run_id=self.followed.run_id, session_id=self.followed.session_id
+            )
         )
 
     async def body(self) -> dict[str, Any]:
@@ -50,7 +62,12 @@ class Reading:
             "X-Run-Id": str(self.followed.run_id),
             "X-Session-Id": self.followed.session_id or "",
         }
-        return JsonResponse(body, headers=headers)
+        return self._marked(JsonResponse(body, headers=headers))
+
+    def _marked(self, response: HttpResponseBase) -> HttpResponseBase:
+        if self.is_repeat:
+            response.headers["Idempotency-Replayed"] = "true"
+        return response
 
 
 class AskingView(StreamingAPIView):
@@ -60,12 +77,13 @@ class AskingView(StreamingAPIView):
 
     def rate_limit(self, request: Request) -> tuple[str, int] | None:
         """See foundation.throttling: the limit of the profile that the request will use."""
-        body = request.data if request.method == "POST" else {}
-        named = body.get("profile") if isinstance(body, dict) else None
+        asked = request.data if request.method == "POST" else request.query_params
+        named = asked.get("profile") if isinstance(asked, dict) else None
         return profile_allowance(name=named, origin=request.headers.get("Origin"))
 
     async def start(self, request: Request, asked_for: OverlayRequest) -> Reading:
-        """Start a run for this request; from then on it can be read."""
+        """Start a run for this request, or find the one that it began when it came before."""
+        key = idempotency_key_of(request)
         run_id = uuid7()
         # Listening comes first: nothing the run says can be missed, and a queue that is down is
         # noticed before anything exists.
@@ -80,8 +98,12 @@ class AskingView(StreamingAPIView):
                     request=asked_for,
                     origin=request.headers.get("Origin"),
                     request_id=getattr(request, "request_id", ""),
+                    idempotency_key=key,
                 ),
             )
+        except RunRepeated as earlier:
+            await live().unsubscribe(subscription)
+            return replace(await reading_of(request, earlier.run_id), is_repeat=True)
         except BaseException as error:
             await live().unsubscribe(subscription)
             if isinstance(error, Exception) and is_database_unavailable(error):
@@ -95,6 +117,14 @@ class AskingView(StreamingAPIView):
         )
 
 
+def idempotency_key_of(request: Request) -> str | None:
+    """Raises InvalidRequest for one that is empty, too long, or has odd characters."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidRequest("Idempotency-Key must be 1 to 255 printable characters, no spaces.")
+    return key
+
+
 async def reading_of(request: Request, run_id: UUID, *, after: int = 0) -> Reading:
     """The caller's run, from the event after that number. Raises RunNotFound, EventsExpired."""
     run = await in_database(readable_anywhere, run_id=run_id, user_id=user_of(request).pk)
@@ -102,6 +132,7 @@ async def reading_of(request: Request, run_id: UUID, *, after: int = 0) -> Readi
         followed=Followed(run_id, run.session_id, endpoint=endpoint_of(request)),
         how={"sealer": run.sealer},
         after=after,
+        is_told=run.is_final and after >= run.last_seq,
     )
 
 

@@ -48,6 +48,20 @@ _LAST_EVENT_ID: Final = _header(
     pattern=_EVENT_ID,
 )
 
+_EVENT_ID_IN_QUERY: Final = OpenApiParameter(
+    "last_event_id",
+    OpenApiTypes.STR,
+    description="The same, where headers cannot be set.",
+    pattern=_EVENT_ID,
+)
+
+_IDEMPOTENCY_KEY: Final = _header(
+    "Idempotency-Key",
+    "Chosen by the client. Sent again with the same body within 10 minutes, the answer tells the"
+    " same run from its first frame and carries `Idempotency-Replayed: true`.",
+    pattern=r"^[!-~]{1,255}$",
+)
+
 _RUN_ID: Final = OpenApiParameter("run_id", OpenApiTypes.UUID, OpenApiParameter.PATH)
 
 _FIRST_REQUEST: Final = OpenApiExample(
@@ -71,12 +85,36 @@ _FIRST_REQUEST: Final = OpenApiExample(
 
 _FOLLOWED: Final = (errors.RunNotFound, errors.EventsExpired)
 
+# What starting a run may be refused with.
+_STARTED: Final = (
+    *_FOLLOWED,
+    errors.NotAllowed,
+    errors.SessionForbidden,
+    errors.SessionBusy,
+    errors.IdempotencyKeyReused,
+    errors.QueueUnavailable,
+    errors.ModelNotConfigured,
+)
+
+# Failures of the run itself, when one object was asked for.
+_FAILED: Final = (
+    errors.MaxTurnsExceeded,
+    errors.WorkerLost,
+    errors.ModelFailed,
+    errors.ModelAuthFailed,
+    errors.ModelRefusedContext,
+    errors.ModelRequestRefused,
+    errors.NoWorker,
+    errors.TimedOut,
+)
+
 ORCHESTRATE: Final = described(
     "Ask about a page",
     tag="Overlay",
     body=ref("OverlayRequest"),
     parameters=[
         _LAST_EVENT_ID,
+        _IDEMPOTENCY_KEY,
         _header("Origin", "Chooses the overlay profile when the body names none."),
     ],
     answers={
@@ -87,24 +125,44 @@ ORCHESTRATE: Final = described(
             " body says `stream: false`.",
         ),
     },
-    problems=(
-        *_FOLLOWED,
-        errors.NotAllowed,
-        errors.SessionForbidden,
-        errors.SessionBusy,
-        errors.QueueUnavailable,
-        errors.ModelNotConfigured,
-        # Failures of the run itself, when one object was asked for.
-        errors.MaxTurnsExceeded,
-        errors.WorkerLost,
-        errors.ModelFailed,
-        errors.ModelAuthFailed,
-        errors.ModelRefusedContext,
-        errors.ModelRequestRefused,
-        errors.NoWorker,
-        errors.TimedOut,
-    ),
+    problems=(*_STARTED, *_FAILED),
     examples=[_FIRST_REQUEST],
+)
+
+_SESSION_KEY: Final = OpenApiParameter(
+    "session_key",
+    {"type": "string", "pattern": "^[A-Za-z0-9._:@-]{1,200}$"},
+    OpenApiParameter.PATH,
+    description="The session that the message belongs to; made when it is new.",
+)
+
+CHAT: Final = described(
+    "Say something and wait for the answer",
+    tag="Overlay",
+    body=ref("OverlayRequest"),
+    parameters=[_SESSION_KEY, _IDEMPOTENCY_KEY],
+    answers={200: answer(ref("ChatAnswer"), "The answer, when the run has ended.")},
+    problems=(*_STARTED, *_FAILED),
+    examples=[OpenApiExample("A message", value={"message": "go to tags"}, request_only=True)],
+)
+
+CHAT_STREAM: Final = described(
+    "Say something by opening an address",
+    tag="Overlay",
+    parameters=[
+        _SESSION_KEY,
+        OpenApiParameter("prompt", OpenApiTypes.STR, description="What the user asks."),
+        OpenApiParameter("message", OpenApiTypes.STR, description="Another name for `prompt`."),
+        OpenApiParameter("profile", OpenApiTypes.STR, description="The name of a profile."),
+        _LAST_EVENT_ID,
+        _EVENT_ID_IN_QUERY,
+        _IDEMPOTENCY_KEY,
+    ],
+    answers={
+        (200, SSE): _STREAM,
+        204: answer({}, "The run is over and its last frame was received: do not come back."),
+    },
+    problems=(*_STARTED, errors.InvalidInput),
 )
 
 RUN_STREAM: Final = described(
@@ -113,12 +171,7 @@ RUN_STREAM: Final = described(
     parameters=[
         _RUN_ID,
         _LAST_EVENT_ID,
-        OpenApiParameter(
-            "last_event_id",
-            OpenApiTypes.STR,
-            description="The same, where headers cannot be set.",
-            pattern=_EVENT_ID,
-        ),
+        _EVENT_ID_IN_QUERY,
     ],
     answers={(200, SSE): _STREAM},
     problems=(*_FOLLOWED, errors.InvalidInput, errors.QueueUnavailable),
@@ -223,7 +276,16 @@ HISTORY: Final = described(
 )
 
 #: Components of the document, by name.
-COMPONENTS: Final[dict[str, Schema]] = {"Run": _RUN, "WaitsFor": _WAITS_FOR}
+COMPONENTS: Final[dict[str, Schema]] = {
+    "Run": _RUN,
+    "WaitsFor": _WAITS_FOR,
+    "ChatAnswer": {
+        "allOf": [
+            ref("OverlayAnswer"),
+            record({"session_key": text(), "response": text("Equal to `content`.")}),
+        ]
+    },
+}
 
 
 # Views that are no APIView ---------------------------------------------------------------------

@@ -4,6 +4,7 @@ from orchestration.models.command import Command
 from orchestration.models.effect import Effect
 from orchestration.models.erased import ErasedRuns
 from orchestration.models.event import RunEvent
+from orchestration.models.idempotency_key import IdempotencyKey
 from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
 
@@ -13,6 +14,7 @@ __all__ = [
     "Command",
     "Effect",
     "ErasedRuns",
+    "IdempotencyKey",
     "Message",
     "Run",
     "RunEvent",

@@ -52,6 +52,13 @@ def history_of(raw: list[Any], prompt: str) -> tuple[tuple[HistoryItem, ...], in
     return tuple(reversed(kept)), dropped
 
 
+def message_id_of(raw: list[Any], prompt: str) -> str:
+    """How the browser calls the message that holds this prompt; empty when it does not say."""
+    end = _end_of_earlier(raw, prompt)
+    holds_it = end < len(raw) and _is(raw[end], "user") and _content(raw[end]) == prompt
+    return _short(raw[end].get("id")) if holds_it else ""
+
+
 def _end_of_earlier(raw: list[Any], prompt: str) -> int:
     end = len(raw)
     while end and _is(raw[end - 1], "assistant") and not _content(raw[end - 1]):

@@ -29,7 +29,7 @@ from orchestration.page.elements import (
     counts_as_interactive,
     element_of,
 )
-from orchestration.page.history import HistoryItem, history_of
+from orchestration.page.history import HistoryItem, history_of, message_id_of
 from orchestration.page.text import storable
 from taskmapr.core.errors import InvalidInput
 
@@ -61,6 +61,8 @@ class OverlayRequest:
     profile: str | None = None
     #: None when the body does not say whether to stream.
     stream: bool | None = None
+    #: The browser's id of the message that holds the prompt. Not stored: it only tells repeats.
+    message_id: str = field(default="", compare=False)
 
     @property
     def visible_elements(self) -> tuple[Element, ...]:
@@ -149,6 +151,7 @@ class _Reader:
             config=request_config_of(config),
             profile=storable(profile, 200) if profile else None,
             stream=stream,
+            message_id=message_id_of(raw_history, prompt),
         )
 
     def _member(self, name: str, kind: type, alias: str | None = None) -> Any:

@@ -25,6 +25,7 @@ class ReadableRun:
     status: str
     session_id: str | None
     is_final: bool
+    last_seq: int
     sealer: Sealer | None
 
 
@@ -47,6 +48,7 @@ def run_readable(*, run_id: UUID, user_id: UUID) -> ReadableRun:
         status=run.status,
         session_id=run.session_id,
         is_final=run.is_final,
+        last_seq=run.last_seq,
         sealer=wired.ports().sealers.for_user(user_id) if run.is_sealed else None,
     )
 

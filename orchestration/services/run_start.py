@@ -12,6 +12,7 @@ import orjson
 from django.db import connection, transaction
 
 from orchestration.log.wire import seal_data
+from orchestration.services.idempotency import Once, key_release, key_take
 from orchestration.services.run_end import run_fail
 from orchestration.services.run_queue import run_enqueue
 from taskmapr.core import wired
@@ -43,6 +44,8 @@ class NewRun:
     page: Mapping[str, Any] | None = None
     dropped: int = 0
     warnings: tuple[str, ...] = ()
+    #: A repeat of the request finds this run instead of beginning another.
+    once: Once | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,8 @@ def run_start(new: NewRun) -> StartedRun:
 
     The session comes into being with its first run; two simultaneous first uses cannot give it two
     owners. Raises SessionForbidden, SessionBusy (one under way and WAITING_RUNS behind it) and
-    QueueUnavailable; after each of them no run is left open.
+    QueueUnavailable; after each of them no run is left open. Raises RunRepeated and
+    IdempotencyKeyReused when `once` says that the request came before.
     """
     kind = run_kind(new.kind)
     started = _create(new, kind)
@@ -68,6 +72,8 @@ def run_start(new: NewRun) -> StartedRun:
             run_enqueue(run_id=new.run_id, kind=kind)
         except QueueUnavailable as error:
             run_fail(run_id=new.run_id, error=error)
+            if new.once is not None:
+                key_release(run_id=new.run_id)
             raise
     return started
 
@@ -109,6 +115,8 @@ WHERE %(session)s::text IS NOT NULL
 def _create(new: NewRun, kind: RunKind) -> StartedRun:
     resumed, waiting = False, False
     with connection.cursor() as cursor:
+        if new.once is not None:
+            key_take(cursor, owner_id=new.owner_id, run_id=new.run_id, once=new.once)
         if new.session_id is not None:
             title = "" if kind.sealed else new.prompt[:80]
             cursor.execute(_SESSION, [new.session_id, str(new.owner_id), title])

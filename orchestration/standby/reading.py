@@ -23,6 +23,7 @@ def standby_readable(*, run_id: UUID, user_id: UUID) -> ReadableRun:
         status=run["status"],
         session_id=run["session_id"],
         is_final=not is_open(run),
+        last_seq=run["last_seq"],
         sealer=None,
     )
 

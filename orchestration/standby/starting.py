@@ -17,6 +17,7 @@ from orchestration.standby.records import (
     session_key,
     setup_freeze,
 )
+from orchestration.standby.repeats import standby_key_held
 from orchestration.standby.rows import is_open, message_document, standby_enqueue
 from taskmapr.core import wired
 from taskmapr.core.errors import SessionBusy, SessionForbidden
@@ -33,8 +34,14 @@ NOTE: Final = (
 def standby_run_start(new: NewRun, setup: StandbySetup) -> StartedRun:
     """Create a run in Redis and hand it to the queue.
 
-    Raises like `run_start`: SessionForbidden, SessionBusy, QueueUnavailable.
+    Raises like `run_start`: SessionForbidden, SessionBusy, QueueUnavailable, RunRepeated,
+    IdempotencyKeyReused.
     """
+    with standby_key_held(owner_id=new.owner_id, run_id=new.run_id, once=new.once):
+        return _start(new, setup)
+
+
+def _start(new: NewRun, setup: StandbySetup) -> StartedRun:
     if new.session_id is None:
         raise ValueError("only runs of a session can begin without Postgres")
     store = wired.ports().standby

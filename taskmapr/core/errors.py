@@ -232,6 +232,12 @@ class InvalidInput(TaskMaprError):
         return cls(detail, details={"fields": listed})
 
 
+class IdempotencyKeyReused(TaskMaprError):
+    """The `Idempotency-Key` was sent before with another body. Choose a new key for it."""
+
+    code, title, status = "idempotency_key_reused", "Idempotency key reused", 422
+
+
 class TooMany(TaskMaprError):
     """Too many requests. Wait for the seconds given in `Retry-After`."""
 

@@ -9,6 +9,7 @@ RUNS_RECOVER = "orchestration.runs_recover"
 APPROVALS_EXPIRE = "orchestration.approvals_expire"
 PARTITIONS_ENSURE = "orchestration.partitions_ensure"
 RETENTION_APPLY = "orchestration.retention_apply"
+IDEMPOTENCY_KEYS_PRUNE = "orchestration.idempotency_keys_prune"
 TOKENS_PRUNE = "users.tokens_prune"
 USERS_ERASE = "users.users_erase"
 KNOWLEDGE_REFRESH = "memory.knowledge_refresh"
@@ -25,6 +26,7 @@ JOB_NAMES = (
     APPROVALS_EXPIRE,
     PARTITIONS_ENSURE,
     RETENTION_APPLY,
+    IDEMPOTENCY_KEYS_PRUNE,
     TOKENS_PRUNE,
     USERS_ERASE,
     KNOWLEDGE_REFRESH,

@@ -146,5 +146,8 @@ def path_methods(path: str) -> tuple[str, ...]:
         return _READING  # what is no class here only tells something
     # Django answers HEAD wherever there is a GET.
     return tuple(
-        name for name in _EVERY_METHOD if hasattr(handlers, name.lower().replace("head", "get"))
+        name
+        for name in _EVERY_METHOD
+        if name.lower() in handlers.http_method_names
+        and hasattr(handlers, name.lower().replace("head", "get"))
     )

@@ -152,7 +152,7 @@ class DescribedSchema(AutoSchema):
             yield from _of_credentials()
         if "requestBody" in operation:
             yield from _OF_BODIES
-        if self.method == "POST":
+        if self.method in getattr(self.view, "counted_methods", ("POST",)):
             yield from _OF_LIMITS
 
 

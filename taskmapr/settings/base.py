@@ -130,6 +130,7 @@ CELERY_BEAT_SCHEDULE = {
         (jobs.APPROVALS_EXPIRE, 30.0),
         (jobs.RETENTION_APPLY, 3600.0),
         (jobs.PARTITIONS_ENSURE, 24 * 3600.0),
+        (jobs.IDEMPOTENCY_KEYS_PRUNE, 600.0),
         (jobs.TOKENS_PRUNE, 24 * 3600.0),
         (jobs.USERS_ERASE, 3600.0),
         (jobs.KNOWLEDGE_REFRESH, env.number("TASKMAPR_KNOWLEDGE_EVERY_S", 15, minimum=1)),

@@ -78,7 +78,7 @@ def test_every_schema_is_one() -> None:
 def test_every_operation_names_its_problems() -> None:
     for method, path, operation in operations():
         for status, response in operation["responses"].items():
-            examples = response["content"].get(PROBLEM_JSON, {}).get("examples", {})
+            examples = response.get("content", {}).get(PROBLEM_JSON, {}).get("examples", {})
             classes = [error_class(code) for code in examples]
             assert None not in classes
             assert {str(cls.status) for cls in classes if cls} <= {status}, (method, path)

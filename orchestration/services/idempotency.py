@@ -1,0 +1,80 @@
+"""A request that is sent twice begins one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from orchestration.models import IdempotencyKey
+from taskmapr.core.errors import IdempotencyKeyReused
+
+#: Seconds for which a repeat finds the run of a key that its client has chosen ...
+KEY_LIFE_S: Final = 600
+#: ... and of a message that the browser sends again without one.
+MESSAGE_LIFE_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """By what a repeat is known, and for how long. `fingerprint`: of the accepted body."""
+
+    key: str
+    fingerprint: str
+    life_s: int = KEY_LIFE_S
+
+
+class RunRepeated(Exception):
+    """The request began this run before. Whatever the transaction wrote since is undone."""
+
+    def __init__(self, run_id: UUID) -> None:
+        self.run_id = run_id
+        super().__init__(str(run_id))
+
+
+# Also locks the row of a living key, so repeats wait until the first request has its run or has
+# failed, and then see which.
+_TAKE: Final = """
+INSERT INTO agent_idempotency_keys AS k (owner_id, key, fingerprint, run_id, expires_at)
+VALUES (%(owner)s, %(key)s, %(fingerprint)s, %(run)s, now() + make_interval(secs => %(life_s)s))
+ON CONFLICT (owner_id, key) DO UPDATE SET
+  run_id = CASE WHEN k.expires_at <= now() THEN excluded.run_id ELSE k.run_id END,
+  fingerprint = CASE WHEN k.expires_at <= now() THEN excluded.fingerprint ELSE k.fingerprint END,
+  expires_at = CASE WHEN k.expires_at <= now() THEN excluded.expires_at ELSE k.expires_at END
+RETURNING run_id, fingerprint
+"""
+
+
+def key_take(cursor: Any, *, owner_id: UUID, run_id: UUID, once: Once) -> None:
+    """This run is the one of the key, if the transaction succeeds.
+
+    Comes first in the transaction that creates the run: keys are locked before sessions and runs.
+    Raises RunRepeated, and IdempotencyKeyReused for another body under the same key.
+    """
+    cursor.execute(
+        _TAKE,
+        {
+            "owner": owner_id,
+            "key": once.key,
+            "fingerprint": once.fingerprint,
+            "run": run_id,
+            "life_s": once.life_s,
+        },
+    )
+    taken_by, fingerprint = cursor.fetchone()
+    if fingerprint != once.fingerprint:
+        raise IdempotencyKeyReused
+    if taken_by != run_id:
+        raise RunRepeated(taken_by)
+
+
+def key_release(*, run_id: UUID) -> None:
+    """The run could not be queued: the next attempt with its key begins anew."""
+    IdempotencyKey.objects.filter(run_id=run_id).delete()
+
+
+def keys_prune() -> int:
+    """Forget keys whose time is over. Returns how many."""
+    gone, _ = IdempotencyKey.objects.filter(expires_at__lte=datetime.now(UTC)).delete()
+    return gone
