@@ -48,7 +48,7 @@ def test_every_request_is_answered_as_shown(
 ) -> None:
     monkeypatch.setattr(service, "_check", HealthCheck())
     examples = [_parts(_filled(block, known)) for block in blocks(TEXT, "http")]
-    assert len(examples) == 22
+    assert len(examples) == 24
 
     for (line, headers, body), expected in zip(examples[::2], examples[1::2], strict=True):
         method, path = line.split()
