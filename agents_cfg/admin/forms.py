@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -39,6 +40,22 @@ class CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error(problem["path"], problem["message"])
 
 
+def tool_choices(chosen: Iterable[str]) -> list[tuple[str, str]]:
+    """Every tool, and for each provider of several one choice for all of them; (name, label).
+
+    What is chosen and not installed at present stays, so that it can be taken away. The `ui` tools
+    are chosen one by one: whether pages may be clicked is a decision of its own.
+    """
+    specs = registry.all()
+    providers = Counter(spec.provider for spec in specs if spec.provider != "ui")
+    patterns = {f"{provider}.*" for provider, count in providers.items() if count > 1}
+    patterns |= {name for name in chosen if name.endswith("*")}
+    known = {spec.name: f"{spec.name}: {spec.summary}" for spec in specs}
+    every = {name: f"{name}: Every tool whose name begins so, also new ones." for name in patterns}
+    missing = {name: f"{name}: not installed" for name in chosen}
+    return sorted({**missing, **every, **known}.items())
+
+
 class OverlayProfileForm(CheckedForm):
     check_instance = staticmethod(overlay_profile_check)
     words = {
@@ -61,10 +78,7 @@ class OverlayProfileForm(CheckedForm):
             if isinstance(field, SimpleArrayField):
                 field.widget.attrs["rows"] = 2
                 field.help_text = f"{field.help_text}; separate with commas".lstrip("; ")
-        # A tool that is not installed at present stays chosen and can be taken away.
-        known = {spec.name: f"{spec.name}: {spec.summary}" for spec in registry.all()}
-        missing = {name: f"{name}: not installed" for name in self.instance.tools or []}
-        self.fields["tools"].choices = sorted({**missing, **known}.items())  # type: ignore[attr-defined]
+        self.fields["tools"].choices = tool_choices(self.instance.tools or [])  # type: ignore[attr-defined]
 
     def _get_validation_exclusions(self) -> set[str]:
         """A second default is no error here: the service takes it from the one before."""

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from agents_cfg.admin.forms import OverlayProfileForm
 from agents_cfg.models import OverlayProfile
 from agents_cfg.services.overlay_profiles import overlay_profile_save
+from taskmapr.core.tools import registry
 from taskmapr.foundation.admin import ProductAdmin
 from taskmapr.foundation.badges import when
 
@@ -76,7 +77,7 @@ class OverlayProfileAdmin(ProductAdmin):
 
     @admin.display(description="Tools")
     def offered(self, profile: OverlayProfile) -> int:
-        return len(profile.tools)
+        return len(registry.named(profile.tools))
 
     @admin.display(description="Origins")
     def origins(self, profile: OverlayProfile) -> str:

@@ -1,3 +1,3 @@
-from memory.admin import items
+from memory.admin import items, knowledge
 
-__all__ = ["items"]
+__all__ = ["items", "knowledge"]

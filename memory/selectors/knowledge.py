@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from memory.models import KnowledgeChunk, KnowledgeCollection, KnowledgeDocument
 from taskmapr.core.errors import NotFound
@@ -61,3 +62,25 @@ def document_content(*, collection: str, document: str, names: Collection[str]) 
 def chunks_without_meaning(model: str) -> QuerySet[KnowledgeChunk]:
     """Pieces that this embedding model has not turned into vectors."""
     return KnowledgeChunk.objects.exclude(embedding_model=model)
+
+
+def collections_counted(
+    rows: QuerySet[KnowledgeCollection], *, model: str
+) -> QuerySet[KnowledgeCollection]:
+    """With `document_count` (searchable), `refused_count`, `piece_count` and `vector_count`.
+
+    model: whose vectors count.
+    """
+    documents = KnowledgeDocument.objects.filter(collection=OuterRef("pk")).order_by()
+    pieces = KnowledgeChunk.objects.filter(collection=OuterRef("pk")).order_by()
+    return rows.annotate(
+        document_count=_counted(documents.filter(is_indexed=True), "collection"),
+        refused_count=_counted(documents.filter(is_indexed=False), "collection"),
+        piece_count=_counted(pieces, "collection"),
+        vector_count=_counted(pieces.filter(embedding_model=model), "collection"),
+    )
+
+
+def _counted(rows: QuerySet[Any], by: str) -> Coalesce:
+    """How many rows; zero is a number too."""
+    return Coalesce(Subquery(rows.values(by).annotate(n=Count("pk")).values("n")), 0)

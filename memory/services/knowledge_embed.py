@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 #: Texts of one request.
 BATCH: Final = 64
 TIMEOUT_S: Final = 30.0
+#: Characters of headings that are embedded with a piece.
+MAX_ABOVE: Final = 500
 #: A job ends after so many seconds; the next one goes on.
 LONGEST_S: Final = 25.0
 #: Whoever asks the embedding model for pieces holds this advisory lock: no text is paid for twice.
@@ -85,7 +87,7 @@ def _is_alone() -> bool:
 def _embedded_text(chunk: KnowledgeChunk) -> str:
     """What a piece is about, then the piece: its own words may not say it."""
     above = chunk.heading if chunk.heading.startswith(chunk.title) else chunk.title
-    return f"{above}\n\n{chunk.text}".strip() or "."
+    return f"{above[:MAX_ABOVE]}\n\n{chunk.text}".strip() or "."
 
 
 def _problem_store(collection_ids: set[int], problem: str) -> None:
@@ -94,6 +96,6 @@ def _problem_store(collection_ids: set[int], problem: str) -> None:
     if told.update(embedding_problem=problem[:MAX_PROBLEM]) and problem:
         logger.warning(
             "[TaskMapr] The embedding model cannot be used. Reason: %s Impact: new knowledge is"
-            " found by its words alone. Action: trying again every 30 s.",
+            " found by its words alone. Action: the next job tries again.",
             problem,
         )

@@ -122,6 +122,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+_knowledge_every_s = env.number("TASKMAPR_KNOWLEDGE_EVERY_S", 15, minimum=1)
 #: Chores that wait longer than their interval are dropped: the next one does the same work.
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every_s, "options": {"queue": "chores", "expires": every_s}}
@@ -133,8 +134,8 @@ CELERY_BEAT_SCHEDULE = {
         (jobs.IDEMPOTENCY_KEYS_PRUNE, 600.0),
         (jobs.TOKENS_PRUNE, 24 * 3600.0),
         (jobs.USERS_ERASE, 3600.0),
-        (jobs.KNOWLEDGE_REFRESH, env.number("TASKMAPR_KNOWLEDGE_EVERY_S", 15, minimum=1)),
-        (jobs.KNOWLEDGE_EMBED, 30.0),
+        (jobs.KNOWLEDGE_REFRESH, _knowledge_every_s),
+        (jobs.KNOWLEDGE_EMBED, _knowledge_every_s),
     )
 }
 #: Makes the adapters of this process: `taskmapr.core.wired.Ports`.

@@ -1,6 +1,7 @@
 """The scripted model server: an OpenAI-compatible endpoint whose answers a test decides.
 
 POST /v1/chat/completions   the model; the model's name or a queued script says what it answers
+POST /v1/embeddings         vectors of texts; the model's name says how (see embeddings.py)
 GET  /v1/models             the names that were scripted
 POST /script                {"model": name, "answers": [Answer as JSON, ...]}: used once each
 GET  /requests              what was asked so far, oldest first, and how each answer ended
@@ -13,6 +14,7 @@ import asyncio
 from collections import defaultdict, deque
 from typing import Any
 
+from tests.modelserver.embeddings import embeddings_reply
 from tests.modelserver.http import Connection, Exchange, Reply, json_reply
 from tests.modelserver.script import Answer, answer_named, reply_for
 
@@ -34,6 +36,9 @@ class ModelServer:
         match exchange.method, exchange.path:
             case "POST", "/v1/chat/completions":
                 return self._complete(exchange)
+            case "POST", "/v1/embeddings":
+                self._asked.append(exchange)
+                return embeddings_reply(exchange.body)
             case "GET", "/v1/models":
                 names = [{"id": name, "object": "model"} for name in self._scripts]
                 return json_reply({"object": "list", "data": names})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -101,6 +102,21 @@ def test_a_tool_that_is_gone_stays_chosen_until_taken_away(admin_client: Client)
     body = admin_client.get(f"{PROFILES}{profile.pk}/change/").content.decode()
 
     assert "gone.tool: not installed" in body
+
+
+@pytest.mark.req("OV-40")
+def test_all_tools_of_a_provider_are_one_choice(admin_client: Client) -> None:
+    profile = OverlayProfile.objects.create(name="shop", is_default=True)
+
+    body = admin_client.get(f"{PROFILES}{profile.pk}/change/").content.decode()
+    assert "knowledge.*: Every tool whose name begins so" in body
+    assert "ui.*" not in body
+    assert "not installed" not in body
+    assert re.search(r"field-offered[^>]*>\s*9\s*<", admin_client.get(PROFILES).content.decode())
+
+    admin_client.post(f"{PROFILES}{profile.pk}/change/", profile_form(tools=["knowledge.*"]))
+    profile.refresh_from_db()
+    assert profile.tools == ["knowledge.*"]
 
 
 def test_the_default_profile_cannot_be_deleted(admin_client: Client) -> None:
