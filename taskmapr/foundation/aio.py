@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from taskmapr.foundation.database_state import database_suspect
+from taskmapr.foundation.database_state import database_outages, database_suspect
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,8 +60,11 @@ class DatabaseThreads:
     def _renew(self) -> None:
         """Drop a connection that the server has closed meanwhile; Django then makes a new one."""
         idle_s = time.monotonic() - getattr(self._last_used, "at", 0.0)
+        outages = database_outages()
+        is_older = getattr(self._last_used, "outages", 0) != outages
+        self._last_used.outages = outages
         for connection in connections.all(initialized_only=True):
-            doubtful = connection.errors_occurred or idle_s > IDLE_S
+            doubtful = connection.errors_occurred or is_older or idle_s > IDLE_S
             if doubtful and connection.connection is not None and not connection.is_usable():
                 connection.close()
                 # A new one may take the pool's whole patience; this asks quickly.

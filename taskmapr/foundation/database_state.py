@@ -32,6 +32,7 @@ class DatabaseGate:
         self._answers = answers
         self._lock = threading.Lock()
         self._is_away = False
+        self.outages = 0
         self._warned_at = -WARN_EVERY_S
 
     @property
@@ -44,6 +45,7 @@ class DatabaseGate:
             if self._is_away:
                 return
             self._is_away = True
+            self.outages += 1
         self._warn(error)
         threading.Thread(target=self._watch, name="database-watch", daemon=True).start()
 
@@ -90,6 +92,11 @@ _gate = DatabaseGate(_postgres_answers)
 
 def database_is_away() -> bool:
     return _gate.is_away
+
+
+def database_outages() -> int:
+    """How often it went away: connections from before the last time are dead."""
+    return _gate.outages
 
 
 def database_went_away(error: BaseException) -> None:
