@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
@@ -97,7 +98,10 @@ class PageParts:
             for route in known
         }
         for path in self._link_paths():
-            lines.setdefault(path, f"- {text(path, 2048)}")
+            if len(lines) >= ROUTES:
+                break
+            if path not in lines:
+                lines[path] = f"- {text(path, 2048)}"
         return "\n".join(["ROUTES", *list(lines.values())[:ROUTES]]) if lines else "ROUTES: none"
 
     def _keyword_index(self, keywords: Sequence[str]) -> Iterator[str]:
@@ -108,9 +112,9 @@ class PageParts:
         ]
         for keyword in keywords[:KEYWORDS]:
             word = keyword.strip().lower()
-            found = [self._selector(e) for e, text in haystacks if word and word in text]
-            if found:
-                yield f"{keyword.strip()}: {' '.join(found[:SELECTORS_PER_KEYWORD])}"
+            found = (self._selector(e) for e, text in haystacks if word and word in text)
+            if selectors := " ".join(islice(found, SELECTORS_PER_KEYWORD)):
+                yield f"{keyword.strip()}: {selectors}"
 
     def _link_paths(self) -> Iterator[str]:
         for element in self._visible:

@@ -239,3 +239,12 @@ def test_no_text_leaves_the_block(text, tail):
 def test_a_short_marker_is_refused():
     with pytest.raises(ValueError, match="16"):
         DataQuoter("abc")
+
+
+@pytest.mark.req("OV-33")
+def test_routes_are_bounded():
+    links = [{"tagName": "a", "href": f"/{n}"} for n in range(500)]
+    known = ProfileView(routes=tuple(Route(path=f"/known/{n}") for n in range(49)))
+
+    assert lines_after(composed(domElements=links), "ROUTES") == [f'- "/{n}"' for n in range(50)]
+    assert lines_after(composed(known, domElements=links), "ROUTES")[-1] == '- "/0"'
