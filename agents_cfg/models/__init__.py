@@ -1,4 +1,5 @@
 from agents_cfg.models.model_profile import ModelAdapter, ModelProfile
+from agents_cfg.models.model_trial import ModelTrial, TrialStatus
 from agents_cfg.models.overlay_profile import (
     DisconnectPolicy,
     OverlayProfile,
@@ -11,7 +12,9 @@ __all__ = [
     "DisconnectPolicy",
     "ModelAdapter",
     "ModelProfile",
+    "ModelTrial",
     "OverlayProfile",
+    "TrialStatus",
     "default_tools",
     "everything",
 ]

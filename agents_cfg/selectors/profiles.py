@@ -160,6 +160,11 @@ def endpoint_for(profile: OverlayProfile, asked: str | None = None) -> ModelEndp
     return found or _endpoint(profile, None)
 
 
+def endpoint_of_model(row: ModelProfile) -> ModelEndpoint:
+    """Where this model is, without its fallbacks, whether it is enabled or not."""
+    return _plain(row)
+
+
 def _endpoint(profile: OverlayProfile, wanted: str | None) -> ModelEndpoint:
     if wanted is not None:
         named = ModelProfile.objects.filter(is_enabled=True, name=wanted).first()

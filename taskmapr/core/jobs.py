@@ -12,6 +12,8 @@ RETENTION_APPLY = "orchestration.retention_apply"
 IDEMPOTENCY_KEYS_PRUNE = "orchestration.idempotency_keys_prune"
 TOKENS_PRUNE = "users.tokens_prune"
 USERS_ERASE = "users.users_erase"
+#: Asks a model one short question for an operator.
+MODEL_TRY = "agents_cfg.model_try"
 KNOWLEDGE_REFRESH = "memory.knowledge_refresh"
 KNOWLEDGE_EMBED = "memory.knowledge_embed"
 
@@ -29,6 +31,7 @@ JOB_NAMES = (
     IDEMPOTENCY_KEYS_PRUNE,
     TOKENS_PRUNE,
     USERS_ERASE,
+    MODEL_TRY,
     KNOWLEDGE_REFRESH,
     KNOWLEDGE_EMBED,
 )
