@@ -90,6 +90,16 @@ def test_nobody_but_a_superuser_changes_accounts_or_groups(member, group, ada):
     assert Group.objects.count() == len(STAFF_GROUPS)
 
 
+@pytest.mark.req("VB-80", "VB-86")
+@pytest.mark.parametrize("group", list(STAFF_GROUPS))
+def test_only_engineers_read_words_and_instructions(db, group):
+    staff_groups_plant()
+    held = set(Group.objects.get(name=group).permissions.values_list("codename", flat=True))
+    reading = {"view_content", "view_instructions", "view_message", "view_overlayprofile"}
+    assert (held & reading == reading) is (group == "engineer")
+    assert group == "engineer" or not held & reading
+
+
 @pytest.mark.req("VB-86")
 def test_the_sidebar_shows_what_can_be_opened(member):
     page = member("support").get("/admin/users/user/").content.decode()

@@ -9,10 +9,11 @@ from django.contrib.auth.models import Group, Permission
 
 #: Group → patterns of `<app label>.<codename>`. What matches nothing yet belongs to apps to come.
 STAFF_GROUPS: Final[dict[str, tuple[str, ...]]] = {
-    # Reads about people and their work; changes nothing, and reads no prompts.
+    # Reads about people and their work; changes nothing, reads no prompts and nobody's words.
     "support": (
         "users.view_*",
-        "orchestration.view_*",
+        "orchestration.view_run",
+        "orchestration.view_session",
         "billing.view_*",
         "marketplace.view_*",
         "admin.view_logentry",
