@@ -5,6 +5,7 @@ A section of the sidebar is one `_item` line; who may not see its list does not 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from django.http import HttpRequest
@@ -83,7 +84,9 @@ SIDEBAR = [
     ),
     _group(
         "Access",
-        _item("API keys", "vpn_key", "users_apikey"),
+        # The page below it lies under its address, and must not mark both.
+        _item("API keys", "vpn_key", "users_apikey")
+        | {"active": lambda request: re.search(r"/apikey/(?!sign-in)", request.path) is not None},
         _page("Sign-in settings", "login", "users_sign_in", "users.view_apikey"),
         _item("Sign-ins", "key", "users_refreshtoken"),
         _item("Data keys", "lock", "users_datakey"),

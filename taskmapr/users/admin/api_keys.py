@@ -76,7 +76,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = forms.MultipleChoiceField(
         choices=[(scope.value, f"{scope.value}: {scope.label}") for scope in Scope],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="What the key may be used for. This cannot be changed afterwards.",
+        help_text="Cannot be changed afterwards.",
     )
     #: Who fills in the form; set by the admin.
     operator: User
