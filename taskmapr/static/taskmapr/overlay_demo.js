@@ -28,7 +28,7 @@ function add(line) {
     lines.shift();
     frames.firstElementChild?.remove();
   }
-  if (![...type.options].some((option) => option.value === line.type)) type.add(new Option(line.type));
+  if (![...type.options].some((option) => option.value === line.type)) type.add(new Option(line.type, line.type));
   const isAtEnd = frames.scrollHeight - frames.scrollTop - frames.clientHeight < 80;
   frames.append(row(line));
   if (isAtEnd) frames.scrollTop = frames.scrollHeight;

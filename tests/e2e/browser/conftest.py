@@ -54,8 +54,10 @@ def chromium() -> Iterator[Chrome]:
 
 @pytest.fixture
 def browser(chromium: Chrome) -> Chrome:
-    """1280 pixels wide, with an empty log and no cookies."""
+    """1280 pixels wide, in the light scheme, with an empty log and no cookies."""
     resize(chromium, 1280)
+    features = [{"name": "prefers-color-scheme", "value": "light"}]
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     chromium.get("about:blank")
     chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
     chromium.get_log("browser")

@@ -17,7 +17,8 @@ from tests.e2e.stack import Stack, wait_until
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 #: A page that does what it can to break what is put on it.
-HOSTILE = """<!doctype html><html lang="en"><title>Shop</title><style>
+HOSTILE = """<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">
+<title>Shop</title><style>
 html {{ font-size: 62.5%; }} body {{ margin: 0; letter-spacing: 4px; text-transform: uppercase; }}
 * {{ color: red !important; font-family: fantasy !important; line-height: 3 !important; }}
 button, textarea, p, ol, section {{ display: none !important; }}
@@ -25,7 +26,8 @@ button, textarea, p, ol, section {{ display: none !important; }}
 <a id="cart" href="/cart">Cart</a><input type="password" id="card" value="4111">
 <div class="private"><b id="salary">9000</b></div>
 {tag}</html>"""
-IMPORTING = """<!doctype html><html lang="en"><title>Shop</title><h1 id="shop-title">Shoes</h1>
+IMPORTING = """<!doctype html><html lang="en"><title>Shop</title><link rel="icon" href="data:,">
+<h1 id="shop-title">Shoes</h1>
 <div id="place"></div><p id="told"></p>
 <script type="module">
 import {{ mountOverlay }} from "{script}";
@@ -185,7 +187,7 @@ def test_a_page_gives_functions_that_are_asked(importing: Console, stack: Stack)
     listen(importing)
 
     importing.browser.execute_async_script(
-        "const done = arguments.at(-1); window.overlay.ask('Go').then(done)"
+        "const [done] = arguments; window.overlay.ask('Go').then(done)"
     )
 
     (body,) = importing.sent_bodies
@@ -197,9 +199,9 @@ def test_a_page_gives_functions_that_are_asked(importing: Console, stack: Stack)
 
 
 def test_what_was_mounted_can_be_opened_closed_and_taken_away(importing: Console) -> None:
-    importing.browser.execute_script("overlay.close()")
+    importing.browser.execute_script("window.overlay.close()")
     assert not importing.one(".tm-overlay-body").is_displayed()
-    importing.browser.execute_script("overlay.open()")
+    importing.browser.execute_script("window.overlay.open()")
     assert importing.one(".tm-overlay-body").is_displayed()
     assert (
         importing.script("getComputedStyle(overlay.querySelector('.tm-overlay')).colorScheme")
@@ -237,7 +239,7 @@ def test_an_option_that_makes_no_sense_is_told_in_words(browser: Chrome, stack: 
     browser.get(f"{stack.address()}/console/parts/")
 
     told = browser.execute_async_script(
-        "const done = arguments.at(-1);"
+        "const [done] = arguments;"
         "import('/static/taskmapr/overlay.js').then((m) => {"
         " try { m.mountOverlay({ position: 'top' }); done('') } catch (e) { done(e.message) } })"
     )
