@@ -165,3 +165,26 @@ def test_the_session_remembers_for_the_model(stack: Stack) -> None:
         ("user", "second"),
     ]
     assert all(a["role"] != b["role"] for a, b in pairwise(said))
+
+
+@pytest.mark.req("OV-39")
+def test_a_model_that_finds_the_context_too_long_is_asked_once_more_with_less(
+    stack: Stack,
+) -> None:
+    refusal = {"code": "context_length_exceeded", "message": "too long"}
+    stack.models.script("scripted", {"status": 400, "error": refusal}, {"text": "Fine."})
+    history = [
+        {"role": role, "content": f"{n} " + "x" * 2_000}
+        for n in range(8)
+        for role in ("user", "assistant")
+    ]
+
+    stream = stack.ask("Hello", model="scripted", history=history)
+    stream.rest()
+
+    assert stream.text == "Fine."
+    whole, less = stack.models.requests("scripted")
+    assert len(str(less)) < 0.6 * len(str(whole))
+    assert less["body"]["messages"][-1]["content"] == "Hello"
+    (warning,) = stream.frames[-2].data["warnings"]
+    assert warning.startswith("Left out for the context window of ")
