@@ -38,7 +38,7 @@ def retention_apply() -> dict[str, int]:
     if days:
         idle = Session.objects.filter(updated_at__lt=datetime.now(UTC) - timedelta(days=days))
         for session_id in idle.values_list("pk", flat=True):
-            session_erase(session_id=session_id)
+            session_erase(session_id=session_id, forgets=False)
             counts["sessions"] += 1
     logger.info(
         "retention: %(content)d runs emptied, %(sessions)d sessions and %(memory_items)d memory"
@@ -85,13 +85,14 @@ def user_runs_erase(*, user_id: UUID) -> dict[str, int]:
 
 
 @transaction.atomic
-def session_erase(*, session_id: str) -> None:
-    """Remove a session with its messages, runs, events and files, and what memory was told in it.
+def session_erase(*, session_id: str, forgets: bool = True) -> None:
+    """Remove a session with its messages, runs, events and files. Open runs go with it.
 
-    Open runs go with it.
+    forgets: also what memory was told in it. A session that merely grew old leaves that behind.
     """
     run_ids = list(Run.objects.filter(session_id=session_id).values_list("pk", flat=True))
-    memory_items_delete_of_runs(run_ids=run_ids)
+    if forgets:
+        memory_items_delete_of_runs(run_ids=run_ids)
     _runs_erase(run_ids)
     Session.objects.filter(pk=session_id).delete()
 

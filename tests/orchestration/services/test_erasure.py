@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -142,6 +144,20 @@ def test_of_a_deleted_session_only_counts_are_left(live: Callable[..., Run], ada
     for trace in (str(gone.pk), "s-gone"):
         assert trace not in left, trace
     assert not file.storage.exists(file.name)
+
+
+@pytest.mark.req("OV-48", "OV-73")
+def test_a_session_that_grew_old_leaves_what_it_taught(
+    live: Callable[..., Run], ada: User, settings: Any
+) -> None:
+    live(ada, "s-old")
+    Session.objects.update(updated_at=datetime.now(UTC) - timedelta(days=31))
+    settings.TASKMAPR = {**settings.TASKMAPR, "session_ttl_days": 30}
+
+    assert retention_apply()["sessions"] == 1
+
+    assert not Run.objects.exists()
+    assert MemoryItem.objects.count() == 1
 
 
 @pytest.mark.req("OV-73")
