@@ -63,7 +63,10 @@ def standby_fail_unclaimed(*, run_id: UUID) -> bool:
 
 
 def standby_sweep() -> int:
-    """End runs whose worker is gone. Safe for several workers at once. Returns how many."""
+    """End runs whose worker is gone, and queue those again whose job was lost.
+
+    Safe for several workers at once. Returns how many were ended.
+    """
     store = wired.ports().standby
     ended = 0
     for session_id in store.marked(SESSIONS):
@@ -72,7 +75,28 @@ def standby_sweep() -> int:
             if run["status"] == RUNNING and is_unheld(run):
                 verdict = Verdict(error=WorkerLost())
                 ended += standby_end(UUID(run_id), verdict, when=is_unheld)
+            elif run["status"] == QUEUED and _is_overdue(run):
+                _requeue(UUID(run_id))
     return ended
+
+
+def _is_overdue(run: RunRow) -> bool:
+    """A worker's slots may be full; a job is taken for lost only when this is over, twice."""
+    patience = 2 * settings.TASKMAPR["no_worker_after_s"]
+    return run["enqueued_at"] is not None and run["enqueued_at"] + patience <= time.time()
+
+
+def _requeue(run_id: UUID) -> None:
+    """Once for all workers that see it; a job too many finds the run taken."""
+
+    def again(run: RunRow) -> bool:
+        is_due = run["status"] == QUEUED and _is_overdue(run)
+        if is_due:
+            run["enqueued_at"] = time.time()
+        return is_due
+
+    if on_known_run(run_id, again):
+        standby_enqueue([run_id])
 
 
 def standby_end(run_id: UUID, verdict: Verdict, *, when: Callable[[RunRow], bool]) -> bool:

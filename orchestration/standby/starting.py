@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from orchestration.log.endings import Verdict
 from orchestration.log.wire import encode, pack
 from orchestration.services.run_start import WAITING_RUNS, NewRun, StartedRun
+from orchestration.standby.ending import standby_end
 from orchestration.standby.records import (
     SESSIONS,
     StandbySetup,
@@ -18,9 +20,14 @@ from orchestration.standby.records import (
     setup_freeze,
 )
 from orchestration.standby.repeats import standby_key_held
-from orchestration.standby.rows import is_open, message_document, standby_enqueue
+from orchestration.standby.rows import (
+    is_open,
+    is_unheld,
+    message_document,
+    standby_enqueue,
+)
 from taskmapr.core import wired
-from taskmapr.core.errors import SessionBusy, SessionForbidden
+from taskmapr.core.errors import QueueUnavailable, SessionBusy, SessionForbidden
 from taskmapr.core.events import Event, RunCreated, data_of
 from taskmapr.core.ports import Document
 from taskmapr.core.run_state import QUEUED
@@ -55,7 +62,11 @@ def _start(new: NewRun, setup: StandbySetup) -> StartedRun:
     created = _created(new, resumed or known_owner is not None, at)
     store.push(events_key(new.run_id), pack([encode(created)]))
     if not waiting:
-        standby_enqueue([new.run_id])
+        try:
+            standby_enqueue([new.run_id])
+        except QueueUnavailable as error:
+            standby_end(new.run_id, Verdict(error=error), when=is_unheld)
+            raise
     return StartedRun(run_id=new.run_id, created=created, is_waiting=waiting)
 
 

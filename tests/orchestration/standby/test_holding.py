@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from taskmapr.core.errors import AlreadyFinished, RunNotFound
 from taskmapr.core.events import Event, RunStarted, TextDelta
 from taskmapr.core.run_state import fold
 from taskmapr.users.models import User
-from tests.fakes import RecordingLog, RecordingSignals
+from tests.fakes import RecordingLog, RecordingQueue, RecordingSignals
 from tests.orchestration.standby.conftest import Begin, claimed, finish, write
 
 pytestmark = pytest.mark.req("OV-63")
@@ -122,6 +123,23 @@ def test_a_run_that_nobody_takes_fails(begin: Begin, settings: Any) -> None:
     assert standby_fail_unclaimed(run_id=run_id)
 
     assert fold(standby_events(run_id, 0)).error_code == "no_worker"
+
+
+def test_a_run_whose_job_was_lost_is_queued_again_once(
+    begin: Begin, queue: RecordingQueue, settings: Any
+) -> None:
+    run_id = begin().run_id
+    queue.jobs.clear()
+    standby_sweep()
+    assert queue.run_ids == []
+    settings.TASKMAPR = {**settings.TASKMAPR, "no_worker_after_s": 0.01}
+    time.sleep(0.03)
+
+    standby_sweep()
+    settings.TASKMAPR = {**settings.TASKMAPR, "no_worker_after_s": 30}
+    standby_sweep()
+
+    assert queue.run_ids == [run_id]
 
 
 def test_a_turn_remembers_the_ones_before(begin: Begin, ada: User) -> None:

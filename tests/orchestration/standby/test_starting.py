@@ -6,9 +6,15 @@ import pytest
 from redis import Redis
 
 from orchestration.adapters.redis_standby import RedisStandby
+from orchestration.services.idempotency import Once, RunRepeated
 from orchestration.standby.records import owner_key, setup_freeze, setup_thaw
 from taskmapr.core import jobs
-from taskmapr.core.errors import SessionBusy, SessionForbidden
+from taskmapr.core.errors import (
+    IdempotencyKeyReused,
+    QueueUnavailable,
+    SessionBusy,
+    SessionForbidden,
+)
 from taskmapr.core.ids import uuid7
 from taskmapr.users.models import User
 from tests.fakes import RecordingQueue
@@ -70,6 +76,32 @@ def test_simultaneous_first_uses_have_one_owner(begin: Begin, ada: User, cyd: Us
 
     assert len(owners) == 4
     assert len(set(owners)) == 1
+
+
+@pytest.mark.req("OV-63", "OV-68")
+def test_a_repeat_finds_the_run_of_the_first_request(begin: Begin, queue: RecordingQueue) -> None:
+    first = begin(once=Once(key="k", fingerprint="a")).run_id
+
+    with pytest.raises(RunRepeated) as repeated:
+        begin(once=Once(key="k", fingerprint="a"))
+    with pytest.raises(IdempotencyKeyReused):
+        begin(once=Once(key="k", fingerprint="b"))
+
+    assert repeated.value.run_id == first
+    assert queue.run_ids == [first]
+
+
+@pytest.mark.req("OV-63", "OV-68")
+def test_a_request_that_was_refused_may_come_again(begin: Begin, queue: RecordingQueue) -> None:
+    queue.is_down = True
+    with pytest.raises(QueueUnavailable):
+        begin(once=Once(key="k", fingerprint="a"))
+    queue.is_down = False
+
+    again = begin(once=Once(key="k", fingerprint="a"))
+
+    assert queue.run_ids == [again.run_id]
+    assert not again.is_waiting
 
 
 @pytest.mark.req("OV-63", "VB-80")
