@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +145,8 @@ def test_processes_show_each_others_figures_and_the_dead_hold_no_gauge(
     try:
         assert [process.stdout.readline() for process in processes] == [b"recorded\n"] * 2
         (own,) = folder.iterdir()
-        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(own))
+        shared = replace(metrics.figures(), folder=own)
+        monkeypatch.setattr(metrics, "figures", cache(lambda: shared))
         both = Shown()
         processes[0].kill()
         processes[0].wait()

@@ -46,6 +46,8 @@ class Figures:
     """Everything that is measured."""
 
     registry: CollectorRegistry
+    #: Where all processes keep their values; None: this one keeps its own in memory.
+    folder: Path | None
     requests: Counter
     errors: Counter
     tool_calls: Counter
@@ -62,7 +64,7 @@ class Figures:
 @cache
 def figures() -> Figures:
     """Made with the first figure: processes that measure nothing leave no files."""
-    _storage_choose()
+    folder = _storage_choose()
     # The library decides on import where its values are kept.
     from prometheus_client import (  # noqa: PLC0415 - after the choice above
         CollectorRegistry,
@@ -86,6 +88,7 @@ def figures() -> Figures:
 
     return Figures(
         registry=registry,
+        folder=folder,
         requests=counter("taskmapr_requests_total", "Requests", "endpoint", "method", "status"),
         errors=counter("taskmapr_errors_total", "Errors told to clients", "endpoint", "code"),
         tool_calls=counter(
@@ -216,7 +219,7 @@ class _Page:
 
 
 def _recorded() -> Iterator[Metric]:
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    folder = figures().folder
     if folder is None:
         yield from figures().registry.collect()
         return
@@ -225,9 +228,9 @@ def _recorded() -> Iterator[Metric]:
         mark_process_dead,
     )
 
-    for pid in _dead(Path(folder)):
-        mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
-    yield from MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call]
+    for pid in _dead(folder):
+        mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+    yield from MultiProcessCollector(None, str(folder)).collect()  # type: ignore[no-untyped-call]
 
 
 # Files -------------------------------------------------------------------------------------------
@@ -239,16 +242,19 @@ def metrics_clean() -> None:
         shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
 
 
-def _storage_choose() -> None:
+def _storage_choose() -> Path | None:
+    """Tell the library where values are kept, in the only way that it has."""
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     if not settings.METRICS_DIR:
-        return
+        return None
+    folder = Path(settings.METRICS_DIR)
     try:
-        Path(settings.METRICS_DIR).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        logger.warning("metrics are kept in memory: %s: %s", settings.METRICS_DIR, error.strerror)
-        return
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.METRICS_DIR)
+        logger.warning("metrics are kept in memory: %s: %s", folder, error.strerror)
+        return None
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    return folder
 
 
 def _dead(folder: Path) -> set[int]:

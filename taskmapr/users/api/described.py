@@ -57,5 +57,5 @@ ME_DELETE: Final = described(
     tag="Accounts",
     body=PasswordIn,
     answers={202: answer(_DONE, "Everything of it will be erased.")},
-    problems=(errors.InvalidCredentials,),
+    problems=(errors.InvalidCredentials, errors.TooMany),
 )
