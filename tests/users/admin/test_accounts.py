@@ -1,6 +1,6 @@
 import pytest
-from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from taskmapr.users.models import DataKey, RefreshToken, User
@@ -173,3 +173,23 @@ def test_accounts_cannot_be_deleted_past_the_service(admin, ada):
     assert admin.post(f"/admin/users/user/{ada.pk}/delete/", {"post": "yes"}).status_code == 403
     page = admin.get("/admin/users/user/").content.decode()
     assert "delete_selected" not in page
+
+
+@pytest.mark.req("VB-86")
+def test_every_change_of_accounts_and_groups_leaves_an_entry(admin, root, ada):
+    admin.post(f"/admin/users/user/{ada.pk}/change/", {"tier": "pro", "is_staff": "on"})
+    admin.post("/admin/auth/group/add/", {"name": "night shift"})
+    group = Group.objects.get()
+    admin.post(f"/admin/auth/group/{group.pk}/change/", {"name": "day shift"})
+    for action in ("deactivate", "activate", "revoke_sign_ins", "rotate_data_key"):
+        _act(admin, action, ada)
+    admin.post(f"/admin/auth/group/{group.pk}/delete/", {"post": "yes"})
+    entries = LogEntry.objects.order_by("pk")
+    assert {entry.user for entry in entries} == {root}
+    assert [(entry.action_flag, entry.object_repr) for entry in entries] == [
+        (CHANGE, "ada@example.org"),
+        (ADDITION, "night shift"),
+        (CHANGE, "day shift"),
+        *[(CHANGE, "ada@example.org")] * 4,
+        (DELETION, "day shift"),
+    ]
