@@ -55,6 +55,6 @@ class MemoryItemAdmin(ReadOnlyAdmin):
     def written(self, item: MemoryItem) -> SafeString | str:
         return when(item.created_at)
 
-    @admin.display(description="Forgotten", ordering="expires_at")
+    @admin.display(description="Expires", ordering="expires_at")
     def expires(self, item: MemoryItem) -> SafeString | str:
         return when(item.expires_at)
