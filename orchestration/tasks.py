@@ -14,6 +14,7 @@ from orchestration.services.pausing import approvals_expire as expire
 from orchestration.services.recovery import runs_recover as recover
 from orchestration.services.retention import retention_apply as apply_retention
 from orchestration.services.run_queue import runs_enqueue
+from orchestration.services.tool_servers import mcp_servers_check as check_mcp_servers
 from orchestration.standby.rows import standby_enqueue
 from taskmapr.core import jobs
 
@@ -55,3 +56,9 @@ def retention_apply() -> None:
 @shared_task(name=jobs.IDEMPOTENCY_KEYS_PRUNE, ignore_result=True)
 def idempotency_keys_prune() -> None:
     keys_prune()
+
+
+@shared_task(name=jobs.MCP_SERVERS_CHECK, ignore_result=True)
+def mcp_servers_check(*at_once: int) -> None:
+    """Sessions live on the worker's loop; a Celery thread asks for them there."""
+    check_mcp_servers(at_once, submit=executor().submit)

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from orchestration.adapters.celery_queue import CeleryQueue
+from orchestration.adapters.mcp_absent import NoToolServers
 from orchestration.adapters.model_routes import RoutedModel, adapter_of, address_of
 from orchestration.adapters.ollama import ollama_models
 from orchestration.adapters.prices import TablePriceBook
@@ -20,7 +21,7 @@ from orchestration.adapters.redis_signals import AsyncRedisSignals, RedisSignals
 from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.log.reader import Announcements
 from taskmapr.core.policies import OpenPolicy
-from taskmapr.core.ports import AgentLoop, Embedder, ModelEndpoint, ModelPort
+from taskmapr.core.ports import AgentLoop, Embedder, ModelEndpoint, ModelPort, ToolServers
 from taskmapr.core.wired import Ports
 from taskmapr.users.services.data_keys import DataKeySealers
 
@@ -48,6 +49,8 @@ def build() -> Ports:
         close_models=_close_models,
         agent_loop=_agent_loop,
         embedder=_embedder(),
+        tool_servers=_tool_servers,
+        close_tool_servers=_close_tool_servers,
         new_log=lambda: RedisLog(_async_client()),
         new_signals=lambda: AsyncRedisSignals(
             _async_client(), alive_s=settings.TASKMAPR["lease_ttl_s"]
@@ -99,6 +102,21 @@ def _models() -> RoutedModel:
             "offline": OfflineModel(word_delay_s=delay_s),
         }
     )
+
+
+@cache
+def _tool_servers() -> ToolServers:
+    # The client's libraries take a second: workers only.
+    try:
+        from orchestration.adapters.mcp_client import McpSessions  # noqa: PLC0415
+    except ImportError as error:
+        return NoToolServers(f"the MCP client cannot be imported: {error}")
+    return McpSessions()
+
+
+async def _close_tool_servers() -> None:
+    if _tool_servers.cache_info().currsize:
+        await _tool_servers().close()
 
 
 @cache

@@ -1,3 +1,4 @@
+from agents_cfg.models.mcp_server import McpServer, McpServerState, McpTransport
 from agents_cfg.models.model_profile import ModelAdapter, ModelProfile
 from agents_cfg.models.model_trial import ModelTrial, TrialStatus
 from agents_cfg.models.overlay_profile import (
@@ -6,14 +7,20 @@ from agents_cfg.models.overlay_profile import (
     default_tools,
     everything,
 )
+from agents_cfg.models.tool import Tool, ToolDanger
 
 # Migrations name the two functions by this path.
 __all__ = [
     "DisconnectPolicy",
+    "McpServer",
+    "McpServerState",
+    "McpTransport",
     "ModelAdapter",
     "ModelProfile",
     "ModelTrial",
     "OverlayProfile",
+    "Tool",
+    "ToolDanger",
     "TrialStatus",
     "default_tools",
     "everything",

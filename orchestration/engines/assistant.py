@@ -103,8 +103,7 @@ class AssistantEngine:
             self._sink.end_turn()
 
     def _offered(self, name: str) -> ToolSpec | None:
-        spec = registry.get(name)
-        return spec if spec in self._setup.offered.tools else None
+        return self._setup.offered.get(name)
 
     def _context(self, call_id: str) -> ToolContext:
         claim = self._held.claim
@@ -158,7 +157,7 @@ class AssistantEngine:
         )
 
     def _call_kept(self, call: Any) -> dict[str, Any]:
-        spec = registry.get(call.name)
+        spec = self._setup.offered.get(call.name) or registry.get(call.name)
         name = spec.name if spec is not None else call.name
         return {"call_id": call.call_id, "name": name, "arguments": call.arguments}
 

@@ -77,7 +77,7 @@ class Briefing:
             quoter=self._quoter,
             user_id=str(claim.owner_id),
             session_id=claim.session_id or "",
-            tools=[spec.name for spec in self._offered.tools],
+            tools=[spec.model_name for spec in self._offered.tools],
             missing=self._offered.missing,
             earlier=self._earlier,
             recalled=self._recalled,

@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -85,6 +86,10 @@ class RunExecutor:
             return False
         self._thread.loop.call_soon_threadsafe(self._launch, run_id, stands_by)
         return True
+
+    def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Run something short on the worker's loop, beside the runs."""
+        return self._thread.submit(coroutine)
 
     def stop(self) -> None:
         """Give running runs their time (setting `drain_s`), hand the others back, then stop."""
@@ -319,6 +324,7 @@ class RunExecutor:
             chore.cancel()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._log.stop(), 10)
+        await wired.ports().close_tool_servers()
         await wired.ports().close_models()
 
 

@@ -10,6 +10,7 @@ import orjson
 from orchestration.log.store import Answer
 from taskmapr.core.events import REASONING_DELTA, TEXT_DELTA, Event
 from taskmapr.core.ports import ToolCallRequest
+from taskmapr.core.tools import model_name_of
 
 
 class Transcript:
@@ -102,7 +103,7 @@ class Transcript:
                     "id": c["call_id"],
                     "type": "function",
                     "function": {
-                        "name": c["name"].replace(".", "_"),
+                        "name": model_name_of(c["name"]),
                         "arguments": c["arguments"],
                     },
                 }

@@ -15,6 +15,7 @@ from orchestration.page.request import OverlayRequest
 from orchestration.prompts.hygiene import DataQuoter
 from orchestration.prompts.page_parts import PageParts
 from orchestration.prompts.recalled import Recalled
+from taskmapr.core.tools import model_name_of
 
 #: What can be left out when a model's window is too small (`orchestration/prompts/window.py`).
 Part = Literal["previews", "elements"]
@@ -151,7 +152,7 @@ def _recent(
 def _whereabouts(
     quoter: DataQuoter, user_id: str, session_id: str, tools: Sequence[str], missing: Sequence[str]
 ) -> str:
-    names = ", ".join(name.replace(".", "_") for name in tools) or "none"
+    names = ", ".join(map(model_name_of, tools)) or "none"
     absent = f"\nNOT AVAILABLE NOW: {', '.join(map(quoter.plain, missing))}" if missing else ""
     who = f"USER {quoter.plain(user_id)}   SESSION {quoter.plain(session_id)}"
     return f"{who}\nTOOLS: {names}{absent}"

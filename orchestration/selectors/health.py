@@ -8,12 +8,13 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.core.files.storage import storages
 from django.db import Error, connection
 
+from agents_cfg.selectors.mcp import McpState, mcp_state
 from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.foundation.aio import in_database
@@ -22,7 +23,6 @@ from taskmapr.foundation.aio import in_database
 LIMIT_S: Final = 1.0
 CACHED_S: Final = 2.0
 
-McpState = Literal["available", "unavailable", "not configured"]
 T = TypeVar("T")
 
 
@@ -90,17 +90,18 @@ class HealthCheck:
 
 
 async def _checked() -> Health:
-    has_database, queue, has_storage = await asyncio.gather(
+    has_database, queue, has_storage, mcp = await asyncio.gather(
         _within_limit(in_database(_database), False),
         _within_limit(in_database(_queue), (False, 0, {})),
         _within_limit(asyncio.to_thread(_storage), False),
+        _within_limit(in_database(_mcp), "unavailable"),
     )
     has_redis, workers, depths = queue
     return Health(
         has_database=has_database,
         has_redis=has_redis,
         has_storage=has_storage,
-        mcp=mcp_state(),
+        mcp=mcp,
         workers=workers,
         queue_depth=depths,
         checked_at=datetime.now(UTC),
@@ -115,9 +116,11 @@ async def _within_limit(check: Awaitable[T], otherwise: T) -> T:
         return otherwise
 
 
-def mcp_state() -> McpState:
-    """No tool server can be configured yet."""
-    return "not configured"
+def _mcp() -> McpState:
+    try:
+        return mcp_state()
+    except Error:
+        return "unavailable" if settings.TASKMAPR["mcp_base_url"] else "not configured"
 
 
 def _database() -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
-from agents_cfg.models import OverlayProfile
-from taskmapr.core.tools import ToolSpec, registry
+from agents_cfg.models import OverlayProfile, Tool
+from agents_cfg.selectors.tools import KnownTools, tools_known
+from agents_cfg.services.tools import danger_raised
+from orchestration.tools.mcp import mcp_tool_spec
+from taskmapr.core.tools import ToolSpec, is_named, model_name_of, registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,22 +20,123 @@ class Offered:
     tools: list[ToolSpec]
     missing: tuple[str, ...] = ()
 
+    def get(self, name: str) -> ToolSpec | None:
+        """The tool of this name; models may also use its name in the registry."""
+        return next((t for t in self.tools if name in (t.model_name, t.name)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Specs:
+    """Everything that could be offered, by what it depends on."""
+
+    of_registry: tuple[ToolSpec, ...]
+    of_servers: tuple[tuple[str, ToolSpec], ...]
+    away: tuple[str, ...]
+
 
 def tools_offered(profile: OverlayProfile) -> Offered:
-    """What a profile's runs are offered now. Touches the database."""
-    return Offered(tools=registry.named(profile.tools))
+    """What a profile's runs are offered now. Touches the database.
+
+    Of the registry: what the profile's list of tools names. Of MCP servers that the profile names:
+    what operators enabled, if it only reads; what does more must be in the list of tools by name.
+    """
+    return _offered(_specs(tools_known()), profile)
 
 
 def tools_without_database(profile: OverlayProfile) -> Offered:
-    """What is left while Postgres is away: nothing that needs the effect ledger or a question."""
-    return Offered(
-        tools=[
-            spec
-            for spec in registry.named(profile.tools)
-            if (spec.provider == "ui" or spec.danger == "read")
-            and not (spec.has_effect or spec.needs_approval)
-        ],
-        missing=(
-            "every tool that changes something outside of the page, until the database is back",
-        ),
+    """What is left while Postgres is away: nothing that needs the effect ledger or a question.
+
+    What operators say holds as it was read last. Does not touch the database.
+    """
+    specs = _specs(_last.known if _last else KnownTools.nothing())
+    offered = _offered(specs, profile)
+    left = [
+        spec
+        for spec in offered.tools
+        if (spec.provider == "ui" or spec.danger == "read")
+        and not (spec.has_effect or spec.needs_approval)
+    ]
+    lost = "every tool that changes something outside of the page, until the database is back"
+    return Offered(tools=left, missing=(*offered.missing, lost))
+
+
+def _offered(specs: _Specs, profile: OverlayProfile) -> Offered:
+    tools = [spec for spec in specs.of_registry if is_named(spec.name, profile.tools)]
+    tools += [
+        spec
+        for server, spec in specs.of_servers
+        if is_named(server, profile.mcp_servers)
+        and (spec.danger == "read" or is_named(spec.name, profile.tools))
+    ]
+    missing = [f"the tools of {s}" for s in specs.away if is_named(s, profile.mcp_servers)]
+    return Offered(tools=tools, missing=tuple(missing))
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """What the present specs were made of."""
+
+    known: KnownTools
+    own: list[ToolSpec]
+    specs: _Specs
+
+
+_last: _Last | None = None
+
+
+def _specs(known: KnownTools) -> _Specs:
+    """Made anew only when somebody says something else: the agent loop knows tools by identity."""
+    global _last  # noqa: PLW0603 - one per process, like the rows that it is made of
+    own = registry.all()
+    if _last is None or _last.own != own:
+        _last = _Last(known, own, _made(known, own))
+    elif _last.known is not known:
+        is_same = _last.known.said == known.said
+        _last = _Last(known, own, _last.specs if is_same else _made(known, own))
+    return _last.specs
+
+
+def _made(known: KnownTools, registered: list[ToolSpec]) -> _Specs:
+    own = [_as_said(spec, known.of_registry.get(spec.name)) for spec in registered]
+    away = {server.pk for server in known.away}
+    specs = [
+        (row.server.name, mcp_tool_spec(row, row.server))
+        for row in known.of_servers
+        if row.server is not None and row.server_id not in away
+    ]
+    return _Specs(
+        of_registry=tuple(spec for spec in own if spec.enabled),
+        of_servers=tuple(_told_apart(specs, {spec.model_name for spec in own})),
+        away=tuple(server.name for server in known.away),
     )
+
+
+def _as_said(spec: ToolSpec, row: Tool | None) -> ToolSpec:
+    """The tool as operators want it: never less careful than its author made it."""
+    if row is None:
+        return spec
+    wanted: dict[str, Any] = {
+        "enabled": spec.enabled and row.is_enabled,
+        "danger": danger_raised(spec.danger, row.danger),
+        "has_effect": spec.has_effect or row.has_effect,
+        "needs_approval": spec.needs_approval or row.needs_approval,
+        "timeout_s": row.timeout_s or spec.timeout_s,
+        "cost_usd_micros": spec.cost_usd_micros
+        if row.cost_usd_micros is None
+        else row.cost_usd_micros,
+    }
+    is_same = all(getattr(spec, name) == value for name, value in wanted.items())
+    return spec if is_same else replace(spec, **wanted)
+
+
+def _told_apart(
+    specs: Iterable[tuple[str, ToolSpec]], taken: set[str]
+) -> Iterator[tuple[str, ToolSpec]]:
+    """Tools whose names models could confuse get another one: in the order of their names, the
+    first keeps the plain one."""
+    for server, spec in sorted(specs, key=lambda pair: pair[1].name):
+        told = spec
+        if spec.model_name in taken:
+            told = replace(spec, alias=model_name_of(spec.name, is_taken=True))
+        taken.add(told.model_name)
+        yield server, told

@@ -273,6 +273,12 @@ class UpstreamFailed(TaskMaprError):
     permanent: ClassVar[bool] = False
 
 
+class ToolCallFailed(UpstreamFailed):
+    """A tool of another server failed, or what it answered cannot be read."""
+
+    code, title = "tool_call_failed", "Tool call failed"
+
+
 class ModelFailed(UpstreamFailed):
     """The language model is not reachable or failed."""
 
@@ -324,6 +330,12 @@ class DatabaseUnavailable(Unavailable):
     """The database is down."""
 
     code, title = "database_unavailable", "Database unavailable"
+
+
+class ToolServerUnavailable(Unavailable):
+    """The server of this tool cannot be reached. Runs go on without its tools."""
+
+    code, title = "tool_server_unavailable", "Tool server unavailable"
 
 
 class AuthNotConfigured(Unavailable):

@@ -10,6 +10,7 @@ APPROVALS_EXPIRE = "orchestration.approvals_expire"
 PARTITIONS_ENSURE = "orchestration.partitions_ensure"
 RETENTION_APPLY = "orchestration.retention_apply"
 IDEMPOTENCY_KEYS_PRUNE = "orchestration.idempotency_keys_prune"
+MCP_SERVERS_CHECK = "orchestration.mcp_servers_check"
 TOKENS_PRUNE = "users.tokens_prune"
 USERS_ERASE = "users.users_erase"
 #: Asks a model one short question for an operator.
@@ -29,6 +30,7 @@ JOB_NAMES = (
     PARTITIONS_ENSURE,
     RETENTION_APPLY,
     IDEMPOTENCY_KEYS_PRUNE,
+    MCP_SERVERS_CHECK,
     TOKENS_PRUNE,
     USERS_ERASE,
     MODEL_TRY,

@@ -179,6 +179,89 @@ class Embedder(Protocol):
         """
 
 
+# Tools of other servers --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolServerAddress:
+    """How an MCP server is reached. Equal addresses share a session."""
+
+    server_id: int
+    #: For messages to people.
+    name: str
+    #: `sse`, `streamable_http` or `stdio`.
+    transport: str
+    url: str = ""
+    #: stdio: the program, its arguments, and variables beside PATH, HOME, USER and the like.
+    command: str = ""
+    args: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Sent with every HTTP request.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connect_timeout_s: float = 5.0
+    #: What a call may take. A connection is given up when nothing came for a minute more.
+    call_timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTool:
+    """A tool as its server describes it: untrusted text, bounded by nobody yet."""
+
+    name: str
+    summary: str
+    input_schema: Mapping[str, Any]
+    #: What the server says of it; None when it says nothing.
+    is_read_only: bool | None = None
+    is_destructive: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolServerReport:
+    """What was found at a server. `problem` is empty when it answered."""
+
+    server_id: int
+    problem: str = ""
+    #: Revision of the protocol that was agreed on.
+    revision: str = ""
+    #: How the server calls itself, with its version.
+    software: str = ""
+    tools: Sequence[FoundTool] = ()
+
+
+class ToolServers(Protocol):
+    """Sessions with MCP servers, kept open and opened anew when they break. For one event loop."""
+
+    async def check(
+        self, addresses: Sequence[ToolServerAddress], *, at_once: Collection[int] = ()
+    ) -> list[ToolServerReport]:
+        """Ask every server for its tools, and close sessions with servers that are not among them.
+
+        A server that could not be reached is left alone for 1 s, then twice as long each time, at
+        most 60 s, unless its id is in `at_once`; until then its last problem is reported again.
+        Never raises for a server's sake; takes at most three times the longest connect_timeout_s.
+        """
+
+    async def call(
+        self,
+        address: ToolServerAddress,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a tool and give its result as JSON, at most 128 KiB of it.
+
+        Opens the session if there is none. Has no deadline of its own beyond connecting: the caller
+        gives up by cancelling, and the server is told, but may go on. Never sends a call twice that
+        a server may have begun. Raises ToolServerUnavailable when the server cannot be reached (the
+        call did not begin) and ToolCallFailed (the tool said so, or the connection broke meanwhile;
+        no text holds a secret of the address).
+        """
+
+    async def close(self) -> None:
+        """End every session and every process. Takes at most 10 s."""
+
+
 # The queue ---------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +10,42 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 import jsonschema
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from taskmapr.core.errors import InvalidInput
 
 Danger = Literal["read", "write", "dangerous"]
 ToolResult = Any
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+")
+#: `provider.verb`; tools of MCP servers keep the spelling that their server gave them.
+_NAME: Final = re.compile(
+    r"[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+|mcp:[a-z0-9][a-z0-9_-]*\.[A-Za-z0-9_.-]+"
+)
+_NOT_IN_MODEL_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
+#: Longest function name that models take.
+MODEL_NAME_LENGTH: Final = 64
+
+
+def model_name_of(name: str, *, is_taken: bool = False) -> str:
+    """The name of a tool as models see it: 1 to 64 characters of A-Z, a-z, 0-9, `_` and `-`.
+
+    is_taken: another tool has the plain spelling. Then, and when it is too long, the end says which
+    one is meant, always in the same way.
+    """
+    plain = _NOT_IN_MODEL_NAMES.sub("_", name)
+    if not is_taken and len(plain) <= MODEL_NAME_LENGTH:
+        return plain
+    mark = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return f"{plain[: MODEL_NAME_LENGTH - 1 - len(mark)]}_{mark}"
+
+
+def is_named(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a list of names has this one; a trailing `*` matches any end."""
+    return any(
+        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+        for pattern in patterns
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +71,8 @@ ToolHandler = Callable[[ToolContext, dict[str, Any]], Awaitable[ToolResult]]
 
 @dataclass(frozen=True, kw_only=True)
 class ToolSpec:
-    """A capability. `name` is `<provider>.<verb>` and unique."""
+    """A capability. `name` is `<provider>.<verb>` and unique; a tool of an MCP server is called
+    `mcp:<server>.<its name there>`."""
 
     name: str
     summary: str
@@ -57,6 +88,8 @@ class ToolSpec:
     timeout_s: float = 30.0
     #: What one call costs in millionths of a US dollar.
     cost_usd_micros: int = 0
+    #: The name shown to models, when its own spelling is taken there.
+    alias: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -72,8 +105,8 @@ class ToolSpec:
 
     @property
     def model_name(self) -> str:
-        """The name shown to a model: dots are not allowed there."""
-        return self.name.replace(".", "_")
+        """The name shown to a model: few characters are allowed there."""
+        return self.alias or model_name_of(self.name)
 
     @cached_property
     def _validator(self) -> jsonschema.protocols.Validator:
@@ -81,11 +114,16 @@ class ToolSpec:
             self.input_schema, jsonschema.Draft202012Validator
         )
         cls.check_schema(dict(self.input_schema))
-        return cls(self.input_schema)
+        # A registry of its own: the default one fetches what a schema refers to over the network.
+        return cls(self.input_schema, registry=Registry())
 
     def check(self, args: Any) -> None:
         """Raises InvalidInput that names each member of `args` which the schema refuses."""
-        problems = sorted(self._validator.iter_errors(args), key=lambda e: list(map(str, e.path)))
+        try:
+            found = list(self._validator.iter_errors(args))
+        except Unresolvable:
+            raise InvalidInput("The tool's schema refers to something that is not in it.") from None
+        problems = sorted(found, key=lambda e: list(map(str, e.path)))
         if problems:
             raise InvalidInput.of(
                 *(
@@ -124,15 +162,7 @@ class ToolRegistry:
     def named(self, names: Iterable[str]) -> list[ToolSpec]:
         """The enabled tools among these names; a trailing `*` matches any end."""
         patterns = tuple(names)
-        return [
-            spec
-            for spec in self.all()
-            if spec.enabled
-            and any(
-                spec.name.startswith(p[:-1]) if p.endswith("*") else spec.name == p
-                for p in patterns
-            )
-        ]
+        return [spec for spec in self.all() if spec.enabled and is_named(spec.name, patterns)]
 
 
 #: The one registry of this process.

@@ -21,6 +21,7 @@ from taskmapr.core.ports import (
     Signals,
     SignalsAsync,
     StandbyStore,
+    ToolServers,
 )
 
 
@@ -43,6 +44,10 @@ class Ports:
     agent_loop: Callable[[], AgentLoop]
     #: None: no embedding model is configured, so what needs one does without.
     embedder: Embedder | None
+    #: This worker's sessions with MCP servers; imported on first use, in workers only.
+    tool_servers: Callable[[], ToolServers]
+    #: Closes those sessions, if there are any.
+    close_tool_servers: Callable[[], Awaitable[None]]
     new_log: Callable[[], LogTransport]
     new_signals: Callable[[], SignalsAsync]
     #: The log's announcements for a web process (`orchestration.log.reader.Announcements`).

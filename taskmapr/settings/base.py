@@ -132,6 +132,7 @@ CELERY_BEAT_SCHEDULE = {
         (jobs.RETENTION_APPLY, 3600.0),
         (jobs.PARTITIONS_ENSURE, 24 * 3600.0),
         (jobs.IDEMPOTENCY_KEYS_PRUNE, 600.0),
+        (jobs.MCP_SERVERS_CHECK, env.number("TASKMAPR_MCP_CHECK_EVERY_S", 15, minimum=0.5)),
         (jobs.TOKENS_PRUNE, 24 * 3600.0),
         (jobs.USERS_ERASE, 3600.0),
         (jobs.KNOWLEDGE_REFRESH, _knowledge_every_s),
@@ -215,6 +216,10 @@ TASKMAPR: dict[str, Any] = {
     "offline_model_delay_ms": env.integer("TASKMAPR_OFFLINE_MODEL_DELAY_MS", 15),
     # threads with a kept database connection, per process that runs coroutines
     "database_threads": env.integer("TASKMAPR_DATABASE_THREADS", 4, minimum=1),
+    # Tools of other servers over MCP; empty address: none but those of the admin.
+    "mcp_base_url": env.text("MCP_BASE_URL").strip(),
+    # Names of its tools that may be used; * means all.
+    "mcp_allowed_tools": env.words("MCP_ALLOWED_TOOLS"),
     #: Modules that register tools and kinds of runs of your own when they are imported.
     "tool_modules": env.words("TASKMAPR_TOOL_MODULES"),
     # POST requests per minute, 0 = as many as one likes: of one principal ...

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from orchestration.adapters.offline.reading import Page, Spot, telling_words
+from taskmapr.core.tools import model_name_of
 
 NOTICE: Final = (
     "(This is TaskMapr's built-in stand-in, not a language model. "
@@ -39,7 +40,7 @@ _MEMORY: Final = re.compile(
     re.I,
 )
 _CALL: Final = re.compile(
-    r"\s*call\s+(?P<name>[a-z][a-z0-9_.]*)\s*(?P<args>\{.*\})?\s*", re.I | re.S
+    r"\s*call\s+(?P<name>[a-z][a-z0-9_.:-]*)\s*(?P<args>\{.*\})?\s*", re.I | re.S
 )
 _PATH: Final = re.compile(r"(?<![\w/])/(?!/)[\w\-./?=&%#]*")
 _AND_THEN: Final = re.compile(r",|\band\b|\bthen\b", re.I)
@@ -114,7 +115,7 @@ def _problem(result: str) -> str | None:
 def _explicit_call(question: Question) -> Reply | None:
     """`call ui_navigate {"path": "/x"}`: any tool can be tried by hand."""
     found = _CALL.fullmatch(question.prompt)
-    name = found["name"].replace(".", "_") if found else ""
+    name = model_name_of(found["name"]) if found else ""
     if found is None or name not in question.tools:
         return None
     try:

@@ -1,0 +1,35 @@
+"""Asking MCP servers how they are, in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import Future
+from typing import Any, Final
+
+from agents_cfg.selectors.mcp import mcp_addresses
+from agents_cfg.services.mcp_reports import mcp_reports_write
+from agents_cfg.services.mcp_servers import mcp_environment_apply
+from agents_cfg.services.tools import registry_tools_write
+from taskmapr.core import wired
+from taskmapr.core.ports import ToolServerAddress, ToolServerReport
+
+#: Longer than any server is waited for: connecting and listing take at most 30 s each.
+PATIENCE_S: Final = 70.0
+
+Submit = Callable[[Coroutine[Any, Any, Any]], "Future[Any]"]
+
+
+def mcp_servers_check(at_once: Collection[int] = (), *, submit: Submit) -> None:
+    """The rows say which servers and tools there are now, and how the servers are.
+
+    at_once: ids of servers that are tried even if they failed a moment ago. submit: runs a
+    coroutine where sessions live. Safe to run twice and at the same time.
+    """
+    mcp_environment_apply()
+    registry_tools_write()
+    reports = submit(_asked(mcp_addresses(), set(at_once))).result(timeout=PATIENCE_S)
+    mcp_reports_write(reports)
+
+
+async def _asked(addresses: list[ToolServerAddress], at_once: set[int]) -> list[ToolServerReport]:
+    return await wired.ports().tool_servers().check(addresses, at_once=at_once)
