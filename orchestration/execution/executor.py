@@ -23,8 +23,9 @@ from django.db import InterfaceError, OperationalError
 
 from orchestration.execution.drive import HeldRun, engine_class, run_drive
 from orchestration.execution.loop import LoopThread
+from orchestration.log.lanes import StoreLane
 from orchestration.log.store import RunBatch, batches_write
-from orchestration.log.writer import LogWriter, StoreLane
+from orchestration.log.writer import LogWriter
 from orchestration.models.command import CommandKind
 from orchestration.services import leases
 from orchestration.services.run_end import successors_enqueue

@@ -14,10 +14,12 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from orchestration.adapters.redis_log import RedisLog, RedisLogSync, channel_name
+from orchestration.log.lanes import BatchWriter
 from orchestration.log.reader import Announcements, LogReader
+from orchestration.log.run_writer import RunWriter
 from orchestration.log.store import batches_write, events_after
 from orchestration.log.wire import unpack
-from orchestration.log.writer import BatchWriter, LogWriter, RunWriter
+from orchestration.log.writer import LogWriter
 from orchestration.selectors.runs import run_events
 from orchestration.services.leases import Claim, lease_claim
 from orchestration.services.run_start import NewRun, run_start
