@@ -2,10 +2,9 @@
 
 `RunWriter.append` numbers an event at once and returns; it never waits. Loops carry the events on:
 one to Redis, with one pipeline in flight at a time, so that what gathers meanwhile goes together;
-one to each store, every `STORE_INTERVAL_S` or `STORE_ROWS` rows, and at every barrier.
-Neighbouring deltas
-are joined while they wait, before a number is given to the next event: the live log and the stored
-log are the same events.
+one to each store, every `STORE_INTERVAL_S` or `STORE_ROWS` rows, and at every barrier. Neighbours
+among deltas are joined while they wait, before a number is given to the next event: the live log
+and the stored log are the same events.
 """
 
 from __future__ import annotations
