@@ -18,6 +18,7 @@ from taskmapr.foundation.openapi import (
     ALWAYS,
     PROBLEM,
     Problems,
+    of_credentials,
     problem_examples,
     problem_responses,
 )
@@ -62,7 +63,7 @@ def _plain_paths() -> dict[str, Any]:
 
 
 def _metrics() -> dict[str, Any]:
-    refused = (errors.MissingToken, errors.InvalidToken, errors.NotAllowed)
+    refused = (*of_credentials(), errors.DatabaseUnavailable)
     item = _get(
         "getMetrics", "Figures for Prometheus", {"text/plain": {"type": "string"}}, problems=refused
     )

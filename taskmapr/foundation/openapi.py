@@ -40,7 +40,6 @@ ALWAYS: Final[Problems] = (
     errors.PayloadTooLarge,
     TaskMaprError,
 )
-_OF_DATABASE: Final[Problems] = (errors.DatabaseUnavailable,)
 _OF_BODIES: Final[Problems] = (
     errors.InvalidJson,
     errors.UnsupportedMediaType,
@@ -147,16 +146,18 @@ class DescribedSchema(AutoSchema):
         return getattr(self.view, self.method.lower())
 
     def _problems(self, operation: Mapping[str, Any]) -> Iterable[type[TaskMaprError]]:
-        yield from (*ALWAYS, *_OF_DATABASE, *getattr(self._handler, "problems", ()))
+        yield from (*ALWAYS, errors.DatabaseUnavailable)
+        yield from getattr(self._handler, "problems", ())
         if operation.get("security"):
-            yield from _of_credentials()
+            yield from of_credentials()
         if "requestBody" in operation:
             yield from _OF_BODIES
         if self.method in getattr(self.view, "counted_methods", ("POST",)):
             yield from _OF_LIMITS
 
 
-def _of_credentials() -> Iterable[type[TaskMaprError]]:
+def of_credentials() -> Iterable[type[TaskMaprError]]:
+    """What anybody may be told who must show credentials."""
     refusals = errors.NotAuthenticated.__subclasses__()
     yield from (cls for cls in refusals if cls not in _OF_SIGN_IN)
     yield from (errors.NotAllowed, errors.AuthNotConfigured, errors.AuthUnavailable)
