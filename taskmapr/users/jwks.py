@@ -84,19 +84,20 @@ class Jwks:
         known = self.state.known
         if known is not None and self._age(known) < FRESH_S:
             return known
-        usable = known if known is not None and self._age(known) < STALE_S else None
+        usable = self._usable(known)
         # Whoever has keys at hand does not wait for another thread's fetch.
         if not self._lock.acquire(timeout=0 if usable else FETCH_S):
             return usable or self._refused()
         try:
-            return self._renewed(usable)
+            return self._renewed()
         finally:
             self._lock.release()
 
-    def _renewed(self, usable: KeySet | None) -> KeySet:
+    def _renewed(self) -> KeySet:
         known = self._adopted()
         if known is not None and self._age(known) < FRESH_S:
             return known
+        usable = self._usable(known)
         if self.clock() < self.state.retry_at:
             return usable or self._refused()
         try:
@@ -151,6 +152,9 @@ class Jwks:
 
     def _refused(self) -> KeySet:
         raise AuthUnavailable
+
+    def _usable(self, known: KeySet | None) -> KeySet | None:
+        return known if known is not None and self._age(known) < STALE_S else None
 
     def _age(self, known: KeySet) -> float:
         return self.clock() - known.fetched_at

@@ -170,6 +170,19 @@ def test_known_keys_are_used_for_a_day_while_it_is_away(provider, process, clock
 
 
 @pytest.mark.req("OV-54")
+def test_a_process_that_starts_while_it_is_away_uses_what_others_left(provider, process, clock):
+    process().key("rsa-1", "RS256")
+    provider.stop()
+    clock.now += FRESH_S + 1
+    late = process()
+    assert late.key("rsa-1", "RS256")
+    assert late.key("rsa-1", "RS256")
+    clock.now += STALE_S
+    with pytest.raises(AuthUnavailable):
+        process().key("rsa-1", "RS256")
+
+
+@pytest.mark.req("OV-54")
 @pytest.mark.usefixtures("alone")
 def test_it_is_not_asked_at_every_request_while_it_fails(provider, process, clock):
     provider.status = 500
