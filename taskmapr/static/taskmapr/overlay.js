@@ -157,14 +157,23 @@ throw error;
 }
 }
 async #send(path, how) {
-let response = await this.#fetch(path, how, await this.token({ isRefused: false }));
+const token = await this.#token(false);
+let response = await this.#fetch(path, how, token);
 if (response.status === 401) {
-const other = await this.token({ isRefused: true });
-if (other) response = await this.#fetch(path, how, other);
+const other = await this.#token(true);
+if (other && other !== token) response = await this.#fetch(path, how, other);
 }
 if (response.ok) return response;
 const problem = await response.json().catch(() => ({}));
 throw new Refused(response.status, problem, Number(response.headers.get("Retry-After")) || 0);
+}
+async #token(isRefused) {
+try {
+return await this.token({ isRefused });
+} catch (error) {
+console.warn("taskmapr: the page gave no token", error);
+return null;
+}
 }
 async #fetch(path, { body, key, signal }, token) {
 const headers = {};
@@ -1296,13 +1305,13 @@ if (!steps.length) throw new Error("no steps");
 this.show({ id: `walkthrough-${Date.now()}`, steps, index: 0 });
 return `began a tour of ${steps.length} steps`;
 }
-show(tour) {
+show(tour, { isBack = false } = {}) {
 this.end();
 this.cameFrom = document.activeElement;
 this.tour = tour;
 this.place.appendChild(this.card);
 this.card.focus({ preventScroll: true });
-this.#show(tour.index);
+this.#show(tour.index, !isBack);
 }
 end() {
 if (!this.tour) return;
@@ -1318,7 +1327,7 @@ if (hadFocus && this.cameFrom instanceof HTMLElement) this.cameFrom.focus({ prev
 #go(by) {
 if (this.tour) this.#show(this.tour.index + by);
 }
-async #show(index) {
+async #show(index, goes = true) {
 this.leave();
 this.leave = () => {};
 if (!this.tour || index >= this.tour.steps.length) return this.end();
@@ -1327,7 +1336,7 @@ this.onChange(tour);
 const step = tour.steps[tour.index];
 this.actions.clearHighlights();
 this.#tell(step, true);
-if (step.page && step.page !== window.location.pathname) this.actions.navigate(step.page);
+if (goes && step.page && step.page !== window.location.pathname) this.actions.navigate(step.page);
 const found = await this.actions.find(step.query);
 if (this.tour !== tour) return undefined;
 if (found) await this.actions.highlight(step.query, 0);
@@ -1359,6 +1368,7 @@ this.next.textContent = isLast ? "Finish" : "Next";
 }
 }
 const MEMORY_WARNING = "The server's database is away. It answers, but this conversation may be lost when the server restarts.";
+const CONTEXT_WITHIN_MS = 3_000;
 class Conversation {
 constructor(host, settings) {
 this.settings = settings;
@@ -1404,7 +1414,7 @@ panel.toggle(kept.isOpen ?? isFirst, { isQuiet: true });
 kept.messages.forEach((message) => panel.show(message));
 panel.flush();
 panel.offerEarlier(kept.before !== null);
-if (kept.tour) this.tour.show(kept.tour);
+if (kept.tour) this.tour.show(kept.tour, { isBack: true });
 if (kept.sessionId && !kept.messages.length) this.#fetchHistory();
 this.#resume();
 }
@@ -1422,6 +1432,7 @@ const { kept, panel } = this;
 if (!kept.sessionId) return;
 try {
 const found = await this.api.history(kept.sessionId, kept.before);
+if (kept !== this.kept) return;
 const messages = (found?.messages ?? []).map(remembered);
 kept.messages = [...messages, ...kept.messages];
 kept.before = found?.next_before ?? null;
@@ -1581,7 +1592,7 @@ const { customContext } = this.settings;
 const tour = this.tour.context;
 let given = {};
 try {
-given = typeof customContext === "function" ? await customContext() : customContext;
+given = typeof customContext === "function" ? await soonEnough(customContext()) : customContext;
 } catch (error) {
 console.warn("taskmapr: customContext failed", error);
 }
@@ -1590,6 +1601,10 @@ return { ...given, ...(tour ? { activeWalkthrough: tour } : {}) };
 #tellPage(name, detail) {
 this.panel.host.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
 }
+}
+function soonEnough(given) {
+const late = new Promise((_, reject) => setTimeout(() => reject(new Error("took too long")), CONTEXT_WITHIN_MS));
+return (Promise.race([given, late]));
 }
 function remembered({ id, role, content, timestamp, partial }) {
 const status = role === "assistant" ? { status: partial ? "cancelled" : "succeeded" } : {};

@@ -381,6 +381,42 @@ def test_a_tour_waits_for_a_click_goes_back_and_survives_a_reload(
     assert console.all(".tm-overlay-tour") == []
 
 
+@pytest.mark.req("OV-28")
+def test_who_leaves_the_page_of_a_tour_is_not_taken_back(console: Console, stack: Stack) -> None:
+    steps = [{"query": "#demo-save", "page": "/demo/overlay/", "message": "Here it is saved."}]
+    call = {"name": "ui_start_walkthrough", "arguments": {"steps": steps}}
+    stack.models.script("scripted", {"tool_calls": [call]}, {"text": "Come."})
+
+    console.ask("Show me where to save")
+    wait_until(lambda: console.highlighted == ["demo-save"])
+    assert console.path == "/demo/overlay/"
+    console.browser.get(f"{console.base}/console/team")
+    wait_until(lambda: bool(console.all(".tm-overlay-tour")))
+    wait_until(lambda: "#demo-save is not on this page" in console.one(".tm-overlay-tour").text)
+
+    assert console.path == "/console/team"
+    console.button("End tour").click()
+
+
+@pytest.mark.req("OV-69")
+def test_a_refused_token_is_asked_for_once_more(browser: Chrome, stack: Stack) -> None:
+    stack.models.script("scripted", {"text": "Known."})
+    browser.get(f"{stack.address()}/console/parts/")
+    browser.execute_script("sessionStorage.clear()")
+    browser.execute_async_script(
+        "const [done] = arguments; window.seen = []; window.asked = []; const send = window.fetch;"
+        "window.fetch = (address, how) => { seen.push(how.headers.Authorization);"
+        " return seen.length > 1 ? send(address, { ...how, headers: { ...how.headers,"
+        " Authorization: undefined } }) : Promise.resolve(new Response('{}', { status: 401 })) };"
+        "import('/static/taskmapr/overlay.js').then(({ mountOverlay }) => mountOverlay({"
+        " token: ({ isRefused }) => { asked.push(isRefused); return isRefused ? 'new' : 'old' }"
+        "}).ask('Hello')).then(done)"
+    )
+
+    assert browser.execute_script("return window.seen") == ["Bearer old", "Bearer new"]
+    assert browser.execute_script("return window.asked") == [False, True]
+
+
 @pytest.mark.req("OV-76")
 def test_the_demo_shows_what_goes_over_the_wire(browser: Chrome, stack: Stack) -> None:
     stack.models.script(

@@ -70,14 +70,26 @@ export class Api {
    * @returns {Promise<Response>} Throws Refused for every status that is no success.
    */
   async #send(path, how) {
-    let response = await this.#fetch(path, how, await this.token({ isRefused: false }));
+    const token = await this.#token(false);
+    let response = await this.#fetch(path, how, token);
     if (response.status === 401) {
-      const other = await this.token({ isRefused: true });
-      if (other) response = await this.#fetch(path, how, other);
+      const other = await this.#token(true);
+      if (other && other !== token) response = await this.#fetch(path, how, other);
     }
     if (response.ok) return response;
     const problem = await response.json().catch(() => ({}));
     throw new Refused(response.status, problem, Number(response.headers.get("Retry-After")) || 0);
+  }
+
+  /** Without a token the server says what is missing, better than the page's error would.
+   *  @param {boolean} isRefused */
+  async #token(isRefused) {
+    try {
+      return await this.token({ isRefused });
+    } catch (error) {
+      console.warn("taskmapr: the page gave no token", error);
+      return null;
+    }
   }
 
   /** @param {string} path @param {{body?: string, key?: string, signal?: AbortSignal}} how

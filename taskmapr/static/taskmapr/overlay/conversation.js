@@ -13,6 +13,9 @@ import { Walkthrough } from "./walkthrough.js";
 
 const MEMORY_WARNING = "The server's database is away. It answers, but this conversation may be lost when the server restarts.";
 
+/** What the page has to say must not keep a question waiting longer. */
+const CONTEXT_WITHIN_MS = 3_000;
+
 export class Conversation {
   /** @param {HTMLElement} host @param {import("./options.js").Settings} settings */
   constructor(host, settings) {
@@ -65,7 +68,7 @@ export class Conversation {
     kept.messages.forEach((message) => panel.show(message));
     panel.flush();
     panel.offerEarlier(kept.before !== null);
-    if (kept.tour) this.tour.show(kept.tour);
+    if (kept.tour) this.tour.show(kept.tour, { isBack: true });
     if (kept.sessionId && !kept.messages.length) this.#fetchHistory();
     this.#resume();
   }
@@ -86,6 +89,7 @@ export class Conversation {
     if (!kept.sessionId) return;
     try {
       const found = await this.api.history(kept.sessionId, kept.before);
+      if (kept !== this.kept) return; // meanwhile another conversation was begun
       const messages = (found?.messages ?? []).map(remembered);
       kept.messages = [...messages, ...kept.messages];
       kept.before = found?.next_before ?? null;
@@ -281,7 +285,7 @@ export class Conversation {
     const tour = this.tour.context;
     let given = {};
     try {
-      given = typeof customContext === "function" ? await customContext() : customContext;
+      given = typeof customContext === "function" ? await soonEnough(customContext()) : customContext;
     } catch (error) {
       console.warn("taskmapr: customContext failed", error);
     }
@@ -292,6 +296,12 @@ export class Conversation {
   #tellPage(name, detail) {
     this.panel.host.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
   }
+}
+
+/** @template T @param {T | Promise<T>} given @returns {Promise<T>} */
+function soonEnough(given) {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error("took too long")), CONTEXT_WITHIN_MS));
+  return /** @type {Promise<T>} */ (Promise.race([given, late]));
 }
 
 /** @param {any} message As the server's history has it. @returns {Message} */

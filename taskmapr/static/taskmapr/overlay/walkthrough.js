@@ -49,14 +49,17 @@ export class Walkthrough {
     return `began a tour of ${steps.length} steps`;
   }
 
-  /** Begin, or go on where it was. @param {import("./types.js").Tour} tour */
-  show(tour) {
+  /** Begin, or go on where it was.
+   *  @param {import("./types.js").Tour} tour
+   *  @param {{isBack?: boolean}} [how] After a change of page. The reader may have left the tour's
+   *    page on purpose, so nobody is taken back to it. */
+  show(tour, { isBack = false } = {}) {
     this.end();
     this.cameFrom = document.activeElement;
     this.tour = tour;
     this.place.appendChild(this.card);
     this.card.focus({ preventScroll: true });
-    this.#show(tour.index);
+    this.#show(tour.index, !isBack);
   }
 
   end() {
@@ -76,8 +79,8 @@ export class Walkthrough {
     if (this.tour) this.#show(this.tour.index + by);
   }
 
-  /** @param {number} index */
-  async #show(index) {
+  /** @param {number} index @param {boolean} [goes] To the step's page. */
+  async #show(index, goes = true) {
     this.leave();
     this.leave = () => {};
     if (!this.tour || index >= this.tour.steps.length) return this.end();
@@ -86,7 +89,7 @@ export class Walkthrough {
     const step = tour.steps[tour.index];
     this.actions.clearHighlights();
     this.#tell(step, true);
-    if (step.page && step.page !== window.location.pathname) this.actions.navigate(step.page);
+    if (goes && step.page && step.page !== window.location.pathname) this.actions.navigate(step.page);
     const found = await this.actions.find(step.query);
     if (this.tour !== tour) return undefined;
     if (found) await this.actions.highlight(step.query, 0);
