@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks import report
+from benchmarks import knowledge, report
 from benchmarks.idle import memory_per_stream
 from benchmarks.stack import ROOT, Stack, running_stack
 from benchmarks.streams import OURS, SCENARIOS, Results, Scenario, measure, warm
@@ -23,6 +23,9 @@ SERVERS = ("uvicorn", "granian", "daphne")
 
 def main() -> int:
     options = _options()
+    if options.only == "knowledge":
+        print(f"{report.machine()}\n\n{knowledge.main(quick=options.quick)}")
+        return 0
     scenarios = [s for s in SCENARIOS if _is_wanted(s, options)]
     with running_stack(options.server) as stack:
         print(f"{report.machine()}; web: {options.server}\n", flush=True)
@@ -82,7 +85,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="default 3, quick 1")
     parser.add_argument("--server", choices=SERVERS, default="uvicorn")
     parser.add_argument("--servers", action="store_true", help="compare the ASGI servers")
-    parser.add_argument("--only", metavar="TEXT", help="scenarios whose name has this text")
+    parser.add_argument(
+        "--only", metavar="TEXT", help="scenarios whose name has this text, or: knowledge"
+    )
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)
     return options

@@ -9,13 +9,16 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from memory.knowledge.meaning import Meaning
-from memory.knowledge.statements import BOTH, FAR_ENOUGH, WORDS
+from memory.knowledge.statements import BOTH, BOTH_FEW, FAR_ENOUGH, WORDS
 from memory.knowledge.wording import MAX_QUERY, all_of, any_of, snippet_of, words_of
+from memory.models import KnowledgeChunk
 from memory.selectors.knowledge import ALL, collection_named, collections_visible
 from taskmapr.core.errors import InvalidInput
 
 TOP_K: Final = 5
 MAX_TOP_K: Final = 20
+#: Pieces whose distances are all measured; among more, the index of meanings is asked.
+FEW: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,14 @@ def _rows(values: dict[str, Any], *, is_meant: bool) -> list[tuple[Any, ...]]:
         return _asked(WORDS, values)
     with transaction.atomic():
         _asked(FAR_ENOUGH, {})
-        return _asked(BOTH, values)
+        return _asked(BOTH_FEW if _are_few(values["ids"]) else BOTH, values)
+
+
+def _are_few(ids: list[int] | None) -> bool:
+    if ids is None:
+        return False
+    pieces = KnowledgeChunk.objects.filter(collection_id__in=ids).order_by()
+    return pieces[: FEW + 1].count() <= FEW
 
 
 def _asked(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -203,5 +203,22 @@ def test_one_query_by_words_and_two_more_for_a_collection_or_a_meaning(
         search("green")
     with django_assert_num_queries(2):
         search("green", collection="tea")
-    with django_assert_num_queries(4):  # with the transaction's two marks
+    with django_assert_num_queries(4):  # with the two marks of its transaction
         search("green", meaning=Meaning(axis(0), "m"))
+
+
+@pytest.mark.parametrize("few", [0, 500])
+def test_large_and_small_collections_are_searched_alike(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("memory.selectors.knowledge_search.FEW", few)
+    for n in range(30):
+        folder.write(f"others/{n}.md", f"# Other {n}")
+    folder.write("tea/tea.md", "# One")
+    knowledge_refresh()
+    KnowledgeChunk.objects.update(embedding=axis(0), embedding_model="m")
+    embed("tea.md", axis(1))
+
+    meant = found("samovar", collection="tea", meaning=Meaning(axis(0), "m"))
+
+    assert meant == ["tea.md"]
