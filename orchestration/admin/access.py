@@ -14,9 +14,9 @@ HIDDEN: Final = "(not yours to read)"
 
 def may_read_words(request: HttpRequest) -> bool:
     """Prompts, answers, tool calls and pages: whatever came from people or went to them."""
-    return bool(request.user.has_perm("orchestration.view_content"))
+    return bool(request.user.has_perm("orchestration.read_content"))
 
 
 def may_read_instructions(request: HttpRequest) -> bool:
     """What the server composed for the model. It is never shown to anybody else."""
-    return bool(request.user.has_perm("orchestration.view_instructions"))
+    return bool(request.user.has_perm("orchestration.read_instructions"))

@@ -16,6 +16,7 @@ from unfold.paginator import InfinitePaginator
 
 from orchestration.admin.access import may_read_words
 from orchestration.admin.comparing import run_compare
+from orchestration.admin.keeping import keeping_page
 from orchestration.admin.replay import run_replay
 from orchestration.admin.run_filters import (
     ErrorFilter,
@@ -88,6 +89,7 @@ class RunAdmin(ReadOnlyAdmin):
                 name="run_approval",
             ),
             path("<uuid:run_id>/replay/", self._guarded(run_replay), name="run_replay"),
+            path("retention/", self.admin_site.admin_view(keeping_page), name="retention"),
             path("<uuid:run_id>/compare/", self._guarded(run_compare), name="run_compare"),
             # Async, so admin_view cannot wrap it: it looks at the visitor itself.
             path("<uuid:run_id>/events/stream", run_tail, name="run_tail"),
@@ -110,15 +112,13 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.display(description="Run")
     def what(self, run: Any) -> SafeString:
         words = "sealed" if run.is_sealed else run.excerpt
-        which = f"{run.kind} {short_id(run.pk)}"
-        return two_lines(
-            words or run.kind, f"{which}, {run.model}" if run.model else which, is_wide=True
-        )
+        which = f"{run.kind}, {run.model}" if run.model else run.kind
+        return two_lines(words or run.kind, which, is_wide=True)
 
     @admin.display(description="Status", ordering="status")
     def state(self, run: Run) -> SafeString:
-        why = run.error_code or (run.reason if run.is_final else "")
-        return two_lines(status_badge(run.status), why)
+        why = run.error_code or run.reason
+        return two_lines(status_badge(run.status), "" if why == run.status else why)
 
     @admin.display(description="Owner")
     def whose(self, run: Run) -> SafeString:

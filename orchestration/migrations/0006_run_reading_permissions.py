@@ -12,6 +12,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterModelOptions(
             name='run',
-            options={'ordering': ['-id'], 'permissions': [('view_content', 'Can read what people and models said in runs and sessions'), ('view_instructions', 'Can read the instructions that models were given')]},
+            options={'ordering': ['-id'], 'permissions': [('read_content', 'Can read what people and models said in runs and sessions'), ('read_instructions', 'Can read the instructions that models were given')]},
         ),
     ]

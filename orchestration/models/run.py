@@ -86,8 +86,8 @@ class Run(models.Model):
         ordering = ["-id"]
         # Beyond "view": a run's figures are for more of the staff than its words.
         permissions = [
-            ("view_content", "Can read what people and models said in runs and sessions"),
-            ("view_instructions", "Can read the instructions that models were given"),
+            ("read_content", "Can read what people and models said in runs and sessions"),
+            ("read_instructions", "Can read the instructions that models were given"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -92,6 +92,12 @@ SIDEBAR = [
         _item("Sign-ins", "key", "users_refreshtoken"),
         _item("Data keys", "lock", "users_datakey"),
     ),
+    _group(
+        "Operation",
+        _item("Scheduled chores", "schedule", "django_celery_beat_periodictask"),
+        _item("Audit log", "history", "admin_logentry"),
+        _page("Retention", "auto_delete", "retention", "orchestration.view_run"),
+    ),
 ]
 
 UNFOLD = {

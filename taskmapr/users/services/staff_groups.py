@@ -27,6 +27,7 @@ STAFF_GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "agents_cfg.*",
         "django_celery_beat.*",
         "orchestration.view_*",
+        "orchestration.read_*",
         "orchestration.change_run",
         "users.view_*",
         "users.add_apikey",

@@ -18,7 +18,7 @@ from taskmapr.users.models import User
 @pytest.fixture
 def watcher(db: None, client: Client) -> Client:
     """Signed in as staff who may look at runs and sessions, also at words, and change nothing."""
-    return staff_in(client, "view_run", "view_session", "view_content")
+    return staff_in(client, "view_run", "view_session", "read_content")
 
 
 @pytest.fixture
