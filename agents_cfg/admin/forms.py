@@ -10,6 +10,7 @@ from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from agents_cfg.models import Tool, ToolDanger
 from agents_cfg.services.model_profiles import model_profile_check
 from agents_cfg.services.overlay_profiles import overlay_profile_check
 from taskmapr.core.errors import InvalidInput
@@ -51,6 +52,12 @@ def tool_choices(chosen: Iterable[str]) -> list[tuple[str, str]]:
     patterns = {f"{provider}.*" for provider, count in providers.items() if count > 1}
     patterns |= {name for name in chosen if name.endswith("*")}
     known = {spec.name: f"{spec.name}: {spec.summary}" for spec in specs}
+    # What only reads comes with its server; the rest is chosen here, one by one.
+    known |= {
+        tool.name: f"{tool.name}: {tool.summary[:200]}"
+        for tool in Tool.objects.filter(server__is_enabled=True, is_enabled=True, is_present=True)
+        if tool.danger != ToolDanger.READ
+    }
     every = {name: f"{name}: Every tool whose name begins so, also new ones." for name in patterns}
     missing = {name: f"{name}: not installed" for name in chosen}
     return sorted({**missing, **every, **known}.items())

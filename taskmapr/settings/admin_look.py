@@ -76,6 +76,8 @@ SIDEBAR = [
         "Assistant",
         _item("Overlay profiles", "tune", "agents_cfg_overlayprofile"),
         _item("Model profiles", "neurology", "agents_cfg_modelprofile"),
+        _item("Tools", "build", "agents_cfg_tool"),
+        _item("MCP servers", "hub", "agents_cfg_mcpserver"),
     ),
     _group(
         "People",

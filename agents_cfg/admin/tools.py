@@ -1,0 +1,102 @@
+"""Every tool of this installation, and what operators say about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from agents_cfg.admin.mcp_forms import ToolForm
+from agents_cfg.models import Tool, ToolDanger
+from agents_cfg.services.tools import tool_save
+from taskmapr.foundation.admin import ProductAdmin
+from taskmapr.foundation.badges import status_badge, two_lines, when
+from taskmapr.foundation.figures import NONE
+
+_COLOURS = {
+    ToolDanger.READ: "ok",
+    ToolDanger.WRITE: "waiting",
+    ToolDanger.DANGEROUS: "failed",
+}
+
+
+@admin.register(Tool)
+class ToolAdmin(ProductAdmin):
+    form = ToolForm
+    list_display = ("what", "provider", "is_enabled", "danger_shown", "needs_approval", "note")
+    list_display_links = ("what",)
+    list_select_related = ("server",)
+    list_filter = ("is_enabled", "danger", "is_present", "server")
+    search_fields = ("name", "summary")
+    readonly_fields = ("name", "server", "summary", "own_danger", "problem", "schema", "seen")
+    empty_title = "No tools yet"
+    empty_text = "They appear when the first worker has started."
+    fieldsets = (
+        (None, {"fields": ("name", "server", "summary", "problem", "seen")}),
+        (
+            "What you say",
+            {
+                "fields": (
+                    "is_enabled",
+                    "own_danger",
+                    "danger",
+                    "has_effect",
+                    "needs_approval",
+                    "inject_user_id",
+                    "timeout_s",
+                    "cost_usd_micros",
+                ),
+                "description": (
+                    "A tool that is not allowed is neither offered nor called, whatever profiles"
+                    " say. Tools of TaskMapr's own can be made more careful, not less."
+                ),
+            },
+        ),
+        ("Arguments", {"fields": ("schema",)}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tool | None = None) -> tuple[str, ...]:
+        """Which tools of the environment's server are allowed is said by the environment."""
+        of_environment = obj is not None and obj.server is not None and obj.server.is_of_environment
+        return (*self.readonly_fields, *(("is_enabled",) if of_environment else ()))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Tool | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Tool, form: Any, change: bool) -> None:
+        tool_save(tool=obj, by=request.user.get_username())
+
+    @admin.display(description="Tool", ordering="name")
+    def what(self, tool: Tool) -> SafeString:
+        return two_lines(tool.name, tool.summary or NONE, is_wide=True)
+
+    @admin.display(description="Provider")
+    def provider(self, tool: Tool) -> str:
+        return tool.provider
+
+    @admin.display(description="Danger", ordering="danger")
+    def danger_shown(self, tool: Tool) -> SafeString:
+        danger = ToolDanger(tool.danger)
+        return status_badge(_COLOURS[danger], str(danger.label))
+
+    @admin.display(description="Note")
+    def note(self, tool: Tool) -> str:
+        if tool.problem:
+            return "cannot be offered"
+        return "" if tool.is_present else "not there any more"
+
+    @admin.display(description="Schema")
+    def schema(self, tool: Tool) -> SafeString:
+        text = json.dumps(tool.input_schema, indent=2, ensure_ascii=False)
+        return format_html("<pre>{}</pre>", text)
+
+    @admin.display(description="Seen", ordering="seen_at")
+    def seen(self, tool: Tool) -> SafeString | str:
+        return when(tool.seen_at)
