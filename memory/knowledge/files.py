@@ -62,8 +62,16 @@ def collections_find(root: Path) -> Found | None:
     return {
         entry.name: _collection(entry, inside)
         for entry in entries
-        if _is_shown(entry.name, MAX_NAME) and entry.is_dir()
+        if _is_shown(entry.name, MAX_NAME) and _is_folder(entry)
     }
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Also a link to one, which is then refused by name."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _collection(entry: os.DirEntry[str], inside: str) -> FoundCollection:

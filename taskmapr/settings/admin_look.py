@@ -78,6 +78,7 @@ SIDEBAR = [
         _item("Model profiles", "neurology", "agents_cfg_modelprofile"),
         _item("Tools", "build", "agents_cfg_tool"),
         _item("MCP servers", "hub", "agents_cfg_mcpserver"),
+        _item("Knowledge collections", "library_books", "memory_knowledgecollection"),
     ),
     _group(
         "People",
