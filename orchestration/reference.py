@@ -9,7 +9,7 @@ import orjson
 
 from orchestration.api.document import document
 from taskmapr.core.errors import TaskMaprError, error_classes
-from taskmapr.core.events import CATALOGUE, EventKind
+from taskmapr.core.events import CATALOGUE, EventKind, is_required
 
 _MADE = "<!-- Made by `python manage.py docs`. Change the code, not this page. -->"
 
@@ -53,11 +53,6 @@ def _event(kind: EventKind) -> Iterator[str]:
         need = "required" if is_required(field) else "optional"
         holds = "content" if field.name in kind.content_fields else "metadata"
         yield f"| `{field.name}` | `{type_}` | {need} | {holds} |"
-
-
-def is_required(field: dataclasses.Field[object]) -> bool:
-    """Whether a payload must have this member."""
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _errors() -> Iterator[str]:

@@ -115,6 +115,11 @@ def data_of(payload: Any) -> dict[str, Any]:
     }
 
 
+def is_required(member: dataclasses.Field[Any]) -> bool:
+    """Whether a payload must have this member."""
+    return member.default is dataclasses.MISSING and member.default_factory is dataclasses.MISSING
+
+
 # The life of a run --------------------------------------------------------------------------
 
 

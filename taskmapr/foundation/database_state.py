@@ -47,7 +47,7 @@ class DatabaseGate:
             self._is_away = True
             self.outages += 1
         self._warn(error)
-        threading.Thread(target=self._watch, name="database-watch", daemon=True).start()
+        threading.Thread(target=self._watch, name="postgres-watch", daemon=True).start()
 
     def _watch(self) -> None:
         while not self._answers():

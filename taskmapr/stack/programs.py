@@ -47,6 +47,8 @@ def server_command(server: str, host: str, port: int) -> list[str]:
         case _:
             options = ["--loop", "uvloop", "--http", "httptools", "--lifespan", "off"]
             options += ["--no-access-log", "--log-level", "warning", "--no-server-header"]
+            # What proxies say is read by the settings that name them, the same for every server.
+            options += ["--no-proxy-headers"]
             options += ["--timeout-graceful-shutdown", str(_GRACE_S)]
             return ["-m", "uvicorn", *options, "--host", host, "--port", str(port), _APPLICATION]
 

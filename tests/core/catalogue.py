@@ -11,8 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from orchestration.reference import is_required
-from taskmapr.core.events import CATALOGUE
+from taskmapr.core.events import CATALOGUE, is_required
 
 FILE = Path(__file__).with_name("catalogue.json")
 
