@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django import forms
-from django.contrib.postgres.forms import SimpleArrayField
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from agents_cfg.admin.lines import LinesField, RoutesField
 from agents_cfg.models import Tool, ToolDanger
 from agents_cfg.services.model_profiles import model_profile_check
 from agents_cfg.services.overlay_profiles import overlay_profile_check
@@ -41,8 +41,11 @@ class CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error(problem["path"], problem["message"])
 
 
-def tool_choices(chosen: Iterable[str]) -> list[tuple[str, str]]:
-    """Every tool, and for each provider of several one choice for all of them; (name, label).
+ToolGroups = list[tuple[str, list[tuple[str, str]]]]
+
+
+def tool_choices(chosen: Iterable[str]) -> ToolGroups:
+    """Tools by provider, and for each provider of several one choice for all of them.
 
     What is chosen and not installed at present stays, so that it can be taken away. The `ui` tools
     are chosen one by one: whether pages may be clicked is a decision of its own.
@@ -51,16 +54,21 @@ def tool_choices(chosen: Iterable[str]) -> list[tuple[str, str]]:
     providers = Counter(spec.provider for spec in specs if spec.provider != "ui")
     patterns = {f"{provider}.*" for provider, count in providers.items() if count > 1}
     patterns |= {name for name in chosen if name.endswith("*")}
-    known = {spec.name: f"{spec.name}: {spec.summary}" for spec in specs}
+    labels = {name: f"{name}: not installed" for name in chosen}
+    labels |= {
+        name: f"{name}: Every tool whose name begins so, also new ones." for name in patterns
+    }
+    labels |= {spec.name: f"{spec.name}: {spec.summary}" for spec in specs}
     # What only reads comes with its server; the rest is chosen here, one by one.
-    known |= {
+    labels |= {
         tool.name: f"{tool.name}: {tool.summary[:200]}"
         for tool in Tool.objects.filter(server__is_enabled=True, is_enabled=True, is_present=True)
         if tool.danger != ToolDanger.READ
     }
-    every = {name: f"{name}: Every tool whose name begins so, also new ones." for name in patterns}
-    missing = {name: f"{name}: not installed" for name in chosen}
-    return sorted({**missing, **every, **known}.items())
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(labels):
+        groups.setdefault(name.rpartition(".")[0], []).append((name, labels[name]))
+    return list(groups.items())
 
 
 class OverlayProfileForm(CheckedForm):
@@ -79,12 +87,21 @@ class OverlayProfileForm(CheckedForm):
         help_text="What the assistant may call. Everything else it does not even see.",
     )
 
+    allowed_origins = LinesField(
+        help_text="Sites that use this profile, such as https://app.example.com."
+    )
+    allowed_models = LinesField(help_text="Names of models that a request may ask for.")
+    routes = RoutesField(rows=6, help_text="Pages of the site, such as: /tags Tags.")
+    keywords = LinesField(help_text="Words by which elements of a page are found.")
+    navigate_origins = LinesField(help_text="Other sites to which the assistant may lead.")
+    custom_actions = LinesField(help_text="Actions of your own pages that it may start.")
+    knowledge_collections = LinesField(rows=2, help_text="Collections to search; * means all.")
+    mcp_servers = LinesField(
+        rows=2, help_text="MCP servers whose allowed tools are offered; * means all."
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            if isinstance(field, SimpleArrayField):
-                field.widget.attrs["rows"] = 2
-                field.help_text = f"{field.help_text}; separate with commas".lstrip("; ")
         self.fields["tools"].choices = tool_choices(self.instance.tools or [])  # type: ignore[attr-defined]
 
     def _get_validation_exclusions(self) -> set[str]:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from unfold.decorators import action
 
 from agents_cfg.admin.forms import OverlayProfileForm
+from agents_cfg.admin.profile_versions import profile_versions
 from agents_cfg.models import OverlayProfile
-from agents_cfg.services.overlay_profiles import overlay_profile_save
+from agents_cfg.services.overlay_profiles import overlay_profile_copy, overlay_profile_save
 from taskmapr.core.tools import registry
-from taskmapr.foundation.admin import ProductAdmin
+from taskmapr.foundation.admin import ProductAdmin, confirmed_action
 from taskmapr.foundation.badges import when
+
+
+@confirmed_action(
+    verb="Copy",
+    done="copied",
+    consequence="Each copy behaves the same under a new name, and belongs to no site yet.",
+    permission="agents_cfg.add_overlayprofile",
+    tells_actor=True,
+)
+def copy_profiles(profile: OverlayProfile, by: str) -> None:
+    overlay_profile_copy(profile=profile, by=by)
 
 
 @admin.register(OverlayProfile)
@@ -25,6 +41,8 @@ class OverlayProfileAdmin(ProductAdmin):
     search_fields = ("name",)
     autocomplete_fields = ("model",)
     readonly_fields = ("version", "created_at", "updated_at")
+    actions = (copy_profiles,)
+    actions_detail = ("to_versions",)
     empty_title = "No profiles yet"
     empty_text = "Without one, the built-in defaults hold for every site."
     fieldsets = (
@@ -62,6 +80,15 @@ class OverlayProfileAdmin(ProductAdmin):
         ),
         ("Times", {"fields": ("created_at", "updated_at")}),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(partial(profile_versions, model_admin=self))
+        name = "agents_cfg_overlayprofile_versions"
+        return [path("<int:object_id>/versions/", view, name=name), *super().get_urls()]
+
+    @action(description="Versions", url_path="to-versions")  # type: ignore[untyped-decorator]
+    def to_versions(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(reverse("admin:agents_cfg_overlayprofile_versions", args=[object_id]))
 
     def save_model(
         self, request: HttpRequest, obj: OverlayProfile, form: Any, change: bool

@@ -7,6 +7,7 @@ from agents_cfg.models.overlay_profile import (
     default_tools,
     everything,
 )
+from agents_cfg.models.overlay_profile_version import OverlayProfileVersion
 from agents_cfg.models.tool import Tool, ToolDanger
 
 # Migrations name the two functions by this path.
@@ -19,6 +20,7 @@ __all__ = [
     "ModelProfile",
     "ModelTrial",
     "OverlayProfile",
+    "OverlayProfileVersion",
     "Tool",
     "ToolDanger",
     "TrialStatus",

@@ -9,13 +9,16 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from agents_cfg.models import OverlayProfile
+from agents_cfg.models import OverlayProfile, OverlayProfileVersion
 from agents_cfg.selectors.profiles import profiles_forget
 from taskmapr.core.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 
 MAX_ROUTES: Final = 200
+#: Copies of one profile, and characters of its name that theirs begin with.
+MAX_COPIES: Final = 100
+MAX_STEM: Final = 60
 #: Columns that say nothing about how a run behaves.
 _NOT_BEHAVIOUR: Final = frozenset({"id", "version", "created_at", "updated_at", "is_default"})
 
@@ -39,10 +42,30 @@ def overlay_profile_save(*, profile: OverlayProfile, by: str) -> OverlayProfile:
     if stored is not None:
         profile.version = stored.version + bool(changed)
     profile.save()
+    if stored is None or changed:
+        _version_keep(profile, by)
     what = ", ".join(changed) if stored else "new"
     logger.info("overlay profile %s v%d by %s: %s", profile.name, profile.version, by, what)
     transaction.on_commit(profiles_forget)
     return profile
+
+
+@transaction.atomic
+def overlay_profile_copy(*, profile: OverlayProfile, by: str) -> OverlayProfile:
+    """A new profile that behaves like this one, under a free name, for no origin.
+
+    Origins stay with the first: a page must find one profile. Raises InvalidInput when a hundred
+    copies have taken the names.
+    """
+    taken = set(OverlayProfile.objects.values_list("name", flat=True))
+    stem = profile.name[:MAX_STEM]
+    names = [f"{stem}-copy", *(f"{stem}-copy-{number}" for number in range(2, MAX_COPIES + 1))]
+    free = next((name for name in names if name not in taken), None)
+    if free is None:
+        raise InvalidInput.of(("name", f"has {MAX_COPIES} copies already"))
+    own = {field.attname: getattr(profile, field.attname) for field in _behaviour()}
+    copy = OverlayProfile(**{**own, "name": free, "allowed_origins": []})
+    return overlay_profile_save(profile=copy, by=by)
 
 
 def overlay_profile_check(profile: OverlayProfile) -> None:
@@ -95,9 +118,16 @@ def _is_route(route: Any) -> bool:
 
 
 def _changed(before: OverlayProfile, after: OverlayProfile) -> list[str]:
-    names = [field.attname for field in OverlayProfile._meta.concrete_fields]
-    return [
-        name
-        for name in names
-        if name not in _NOT_BEHAVIOUR and getattr(before, name) != getattr(after, name)
-    ]
+    names = [field.attname for field in _behaviour()]
+    return [name for name in names if getattr(before, name) != getattr(after, name)]
+
+
+def _behaviour() -> list[Any]:
+    return [f for f in OverlayProfile._meta.concrete_fields if f.attname not in _NOT_BEHAVIOUR]
+
+
+def _version_keep(profile: OverlayProfile, by: str) -> None:
+    data = {field.attname: getattr(profile, field.attname) for field in _behaviour()}
+    OverlayProfileVersion.objects.update_or_create(
+        profile=profile, version=profile.version, defaults={"by": by[:200], "data": data}
+    )

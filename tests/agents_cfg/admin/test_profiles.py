@@ -21,7 +21,7 @@ def profile_form(**changes: Any) -> dict[str, Any]:
     return {
         "name": "shop",
         "allowed_origins": "https://shop.example.com",
-        "routes": "[]",
+        "routes": "",
         "tools": ["ui.navigate"],
         "disconnect_policy": "cancel",
         "max_output_tokens": "4096",
@@ -88,6 +88,77 @@ def test_a_malformed_origin_is_named_beside_its_field(admin_client: Client) -> N
 
     assert "is not an origin" in errors_of(answer)["allowed_origins"][0]
     assert not OverlayProfile.objects.exists()
+
+
+@pytest.mark.req("OV-40")
+def test_lists_and_routes_are_filled_line_by_line(admin_client: Client) -> None:
+    given = profile_form(
+        allowed_origins="https://a.example\r\n\r\n https://b.example \r\n",
+        routes="/tags Tags of all\r\n/about",
+        keywords="task\r\nteam",
+    )
+    admin_client.post(f"{PROFILES}add/", given)
+
+    profile = OverlayProfile.objects.get(name="shop")
+    assert profile.allowed_origins == ["https://a.example", "https://b.example"]
+    assert profile.routes == [
+        {"path": "/tags", "title": "Tags of all"},
+        {"path": "/about", "title": ""},
+    ]
+    assert profile.keywords == ["task", "team"]
+
+    form = admin_client.get(f"{PROFILES}{profile.pk}/change/").context["adminform"].form
+    assert form["routes"].value() == "/tags Tags of all\n/about"
+    assert form["keywords"].value() == "task\nteam"
+
+
+def test_a_malformed_route_is_named_by_its_line(admin_client: Client) -> None:
+    answer = admin_client.post(f"{PROFILES}add/", profile_form(routes="/tags Tags\r\ntags"))
+
+    assert errors_of(answer)["routes"][0].startswith("route 2:")
+
+
+@pytest.mark.req("OV-40")
+def test_each_version_is_on_record_with_what_changed(admin_client: Client) -> None:
+    admin_client.post(f"{PROFILES}add/", profile_form(instructions="Be brief."))
+    profile = OverlayProfile.objects.get(name="shop")
+    change = f"{PROFILES}{profile.pk}/change/"
+    admin_client.post(change, profile_form(instructions="Be kind.", keywords="task"))
+    admin_client.post(change, profile_form(instructions="Be kind.", keywords="task"))
+
+    shown = admin_client.get(f"{PROFILES}{profile.pk}/versions/").context["versions"]
+
+    assert [v["row"].version for v in shown] == [2, 1]
+    assert shown[0]["changes"] == [
+        ("instructions", "Be brief.", "Be kind."),
+        ("keywords", "(empty)", "task"),
+    ]
+    assert shown[1]["changes"] == []
+
+
+def test_a_copy_behaves_the_same_under_a_new_name_and_for_no_site(admin_client: Client) -> None:
+    first = OverlayProfile.objects.create(
+        name="shop",
+        is_default=True,
+        instructions="Be brief.",
+        allowed_origins=["https://a.example"],
+    )
+    chosen = {"action": "copy_profiles", "_selected_action": str(first.pk)}
+
+    assert "belongs to no site yet" in admin_client.post(PROFILES, chosen).content.decode()
+    assert OverlayProfile.objects.count() == 1
+    for _ in range(2):
+        admin_client.post(PROFILES, {**chosen, "confirmed": "yes"})
+
+    copies = list(OverlayProfile.objects.exclude(pk=first.pk))
+    assert [copy.name for copy in copies] == ["shop-copy", "shop-copy-2"]
+    for copy in copies:
+        assert (copy.instructions, copy.allowed_origins, copy.is_default) == (
+            "Be brief.",
+            [],
+            False,
+        )
+        assert copy.version == 1
 
 
 def test_only_tools_that_exist_can_be_chosen(admin_client: Client) -> None:
