@@ -18,7 +18,7 @@ _JOINED: Final = 40
 #: Of reciprocal rank fusion: what a place is worth is 1 / (_FUSION + place).
 _FUSION: Final = 60
 
-#: The index of meanings looks on while a filter leaves too little, instead of giving up.
+#: The index of meanings looks on until there are as many as wanted, instead of giving up.
 FAR_ENOUGH: Final = (
     "SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true),"
     " set_config('hnsw.ef_search', '80', true)"
@@ -52,17 +52,21 @@ strict AS MATERIALIZED (
   FROM best ORDER BY place LIMIT {_JOINED}
 )"""  # noqa: S608 - made of constants
 
-#: The same without the help of the index of collections, which leads the planner to measure every
-#: piece of a large collection instead of asking the index of meanings.
-_VISIBLE_LATE: Final = _VISIBLE.replace("collection_id =", "collection_id + 0 =")
-
 _HALF: Final = f"halfvec({EMBEDDING_DIMENSIONS})"
+#: The nearest of all pieces are found first and then looked through for visible ones: a filter
+#: inside would have the planner measure every piece instead of asking the index.
+_LOOKED_THROUGH: Final = 240
+_NEAREST: Final = f"""
+SELECT id, document_id, collection_id, embedding::{_HALF} <=> %(vector)s::{_HALF} AS distance
+  FROM knowledge_chunks WHERE embedding_model = %(model)s AND embedding IS NOT NULL"""  # noqa: S608 - made of constants
+_IN_ORDER: Final = f"ORDER BY embedding::{_HALF} <=> %(vector)s::{_HALF}"
+_NEAR_MANY: Final = f"""
+  SELECT * FROM ({_NEAREST} {_IN_ORDER} LIMIT {_LOOKED_THROUGH}) AS pieces
+  WHERE {_VISIBLE} ORDER BY distance LIMIT {2 * _JOINED}"""  # noqa: S608 - made of constants
+_NEAR_FEW: Final = f"{_NEAREST} AND {_VISIBLE} {_IN_ORDER} LIMIT {2 * _JOINED}"
+
 _BY_MEANING: Final = f"""
-near AS (
-  SELECT id, document_id, embedding::{_HALF} <=> %(vector)s::{_HALF} AS distance
-  FROM knowledge_chunks
-  WHERE embedding_model = %(model)s AND embedding IS NOT NULL AND {_VISIBLE_LATE}
-  ORDER BY embedding::{_HALF} <=> %(vector)s::{_HALF} LIMIT {2 * _JOINED}
+near AS ({_NEAR_MANY}
 ), nearest AS (
   SELECT DISTINCT ON (document_id) * FROM near ORDER BY document_id, distance, id
 ), by_meaning AS (
@@ -95,4 +99,4 @@ WITH {_BY_WORDS}, {_BY_MEANING}, found AS (
 ){_TOLD}"""  # noqa: S608 - made of constants
 
 #: For few pieces: measuring each is quicker than looking for them among all others.
-BOTH_FEW: Final = BOTH.replace(_VISIBLE_LATE, _VISIBLE)
+BOTH_FEW: Final = BOTH.replace(_NEAR_MANY, _NEAR_FEW)

@@ -18,7 +18,7 @@ from taskmapr.core.errors import InvalidInput
 TOP_K: Final = 5
 MAX_TOP_K: Final = 20
 #: Pieces whose distances are all measured; among more, the index of meanings is asked.
-FEW: Final = 500
+FEW: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
