@@ -31,8 +31,7 @@ _COMMENTS: Final = (
     re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", re.M | re.S),
     re.compile(r"^[ \t]*//[^\n]*\n", re.M),
     re.compile(r"[ \t]+// [^\n\"'`]*$", re.M),
-    re.compile(r"/\*\* @type [^*]*\*/ ?"),
-    re.compile(r"/\*\* @type [^/]*?\*/ ?"),
+    re.compile(r"/\*\* @type .*?\*/ ?"),
 )
 
 

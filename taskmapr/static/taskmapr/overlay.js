@@ -1270,6 +1270,34 @@ return hasValue ? cut(element.value, MAX_VALUE) : null;
 function withoutGaps(members) {
 return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null));
 }
+const CONTEXT_WITHIN_MS = 3_000;
+async function requestBody(prompt, kept, settings, host, tour) {
+const history = kept.messages.map(({ id, role, content, timestamp }) => ({ id, role, content, timestamp }));
+return {
+prompt,
+history,
+domElements: snapshot(host, settings.snapshot),
+pageContext: pageContext(),
+timestamp: new Date().toISOString(),
+customContext: { ...(await contextOf(settings)), ...(tour ? { activeWalkthrough: tour } : {}) },
+...(kept.sessionId ? { sessionId: kept.sessionId } : {}),
+...(settings.profile ? { profile: settings.profile } : {}),
+};
+}
+function askingOf(body) {
+const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
+return { key: bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(""), body: JSON.stringify(body) };
+}
+async function contextOf({ customContext }) {
+if (typeof customContext !== "function") return customContext;
+const late = new Promise((_, reject) => setTimeout(() => reject(new Error("took too long")), CONTEXT_WITHIN_MS));
+try {
+return (await Promise.race([customContext(), late]));
+} catch (error) {
+console.warn("taskmapr: customContext failed", error);
+return {};
+}
+}
 class Walkthrough {
 constructor(actions, place, onChange) {
 this.actions = actions;
@@ -1368,7 +1396,6 @@ this.next.textContent = isLast ? "Finish" : "Next";
 }
 }
 const MEMORY_WARNING = "The server's database is away. It answers, but this conversation may be lost when the server restarts.";
-const CONTEXT_WITHIN_MS = 3_000;
 class Conversation {
 constructor(host, settings) {
 this.settings = settings;
@@ -1450,7 +1477,9 @@ this.#say("user", text);
 const answer = this.#say("assistant", "");
 const run = (this.run = new AbortController());
 this.panel.setBusy(true);
-this.kept.asking = await this.#asking(text);
+const body = await requestBody(text, this.kept, this.settings, this.panel.host, this.tour.context);
+this.#tellPage("taskmapr:request", { body });
+this.kept.asking = askingOf(body);
 this.memory.save();
 await this.#follow(answer, { asking: this.kept.asking }, run);
 }
@@ -1571,47 +1600,13 @@ this.panel.show(message);
 this.panel.flush();
 return message;
 }
-async #asking(prompt) {
-const { settings, kept } = this;
-const history = kept.messages.map(({ id, role, content, timestamp }) => ({ id, role, content, timestamp }));
-const body = {
-prompt,
-history,
-domElements: snapshot(this.panel.host, settings.snapshot),
-pageContext: pageContext(),
-timestamp: new Date().toISOString(),
-customContext: await this.#context(),
-...(kept.sessionId ? { sessionId: kept.sessionId } : {}),
-...(settings.profile ? { profile: settings.profile } : {}),
-};
-this.#tellPage("taskmapr:request", { body });
-return { key: keyMade(), body: JSON.stringify(body) };
-}
-async #context() {
-const { customContext } = this.settings;
-const tour = this.tour.context;
-let given = {};
-try {
-given = typeof customContext === "function" ? await soonEnough(customContext()) : customContext;
-} catch (error) {
-console.warn("taskmapr: customContext failed", error);
-}
-return { ...given, ...(tour ? { activeWalkthrough: tour } : {}) };
-}
 #tellPage(name, detail) {
 this.panel.host.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
 }
 }
-function soonEnough(given) {
-const late = new Promise((_, reject) => setTimeout(() => reject(new Error("took too long")), CONTEXT_WITHIN_MS));
-return (Promise.race([given, late]));
-}
 function remembered({ id, role, content, timestamp, partial }) {
 const status = role === "assistant" ? { status: partial ? "cancelled" : "succeeded" } : {};
 return { id, role, content, timestamp, parts: content ? [{ kind: "text", text: content }] : [], ...status };
-}
-function keyMade() {
-return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 const ORIGIN = new URL(import.meta.url).origin;
 function settingsOf(options) {

@@ -287,6 +287,28 @@ def test_a_request_that_was_lost_is_sent_again_with_the_same_key(
 
 
 @pytest.mark.req("OV-69")
+def test_a_server_that_sends_no_headers_is_asked_again_after_30_seconds(
+    console: Console, stack: Stack
+) -> None:
+    stack.models.script("scripted", {"text": "Here."})
+    console.browser.execute_script(
+        "const later = window.setTimeout, send = window.fetch; window.waits = [];"
+        "window.setTimeout = (f, ms, ...more) => { waits.push(ms);"
+        " return later(f, ms === 30_000 && waits.filter((w) => w === ms).length === 1 ? 50 : ms,"
+        " ...more) };"
+        "let asked = 0; window.fetch = (address, how) => {"
+        " if (!String(address).endsWith('/orchestrate') || asked++) return send(address, how);"
+        " return new Promise((_, no) => how.signal.addEventListener('abort',"
+        " () => no(how.signal.reason))) };"
+    )
+
+    console.ask_and_wait("Hello")
+
+    assert console.answer == "Here."
+    assert console.script("window.waits.filter((ms) => ms === 30000).length") >= 2
+
+
+@pytest.mark.req("OV-69")
 def test_three_resends_are_enough(console: Console) -> None:
     instead(console, *[(0, {}, {})] * 8)
 

@@ -4,7 +4,7 @@ import { Answer } from "./answer.js";
 import { Api } from "./api.js";
 import { Memory } from "./memory.js";
 import { Panel } from "./panel.js";
-import { pageContext, snapshot } from "./snapshot.js";
+import { askingOf, requestBody } from "./request.js";
 import { stream } from "./stream.js";
 import { troubleOf } from "./trouble.js";
 import { Walkthrough } from "./walkthrough.js";
@@ -12,9 +12,6 @@ import { Walkthrough } from "./walkthrough.js";
 /** @typedef {import("./types.js").Message} Message */
 
 const MEMORY_WARNING = "The server's database is away. It answers, but this conversation may be lost when the server restarts.";
-
-/** What the page has to say must not keep a question waiting longer. */
-const CONTEXT_WITHIN_MS = 3_000;
 
 export class Conversation {
   /** @param {HTMLElement} host @param {import("./options.js").Settings} settings */
@@ -110,7 +107,9 @@ export class Conversation {
     // Reserved before the page is read, which may take a moment.
     const run = (this.run = new AbortController());
     this.panel.setBusy(true);
-    this.kept.asking = await this.#asking(text);
+    const body = await requestBody(text, this.kept, this.settings, this.panel.host, this.tour.context);
+    this.#tellPage("taskmapr:request", { body });
+    this.kept.asking = askingOf(body);
     this.memory.save();
     await this.#follow(answer, { asking: this.kept.asking }, run);
   }
@@ -260,57 +259,14 @@ export class Conversation {
     return message;
   }
 
-  /** The body as the server's other clients send it, with the question and an empty answer at the
-   *  end of the history. @param {string} prompt @returns {Promise<import("./types.js").Asking>} */
-  async #asking(prompt) {
-    const { settings, kept } = this;
-    const history = kept.messages.map(({ id, role, content, timestamp }) => ({ id, role, content, timestamp }));
-    const body = {
-      prompt,
-      history,
-      domElements: snapshot(this.panel.host, settings.snapshot),
-      pageContext: pageContext(),
-      timestamp: new Date().toISOString(),
-      customContext: await this.#context(),
-      ...(kept.sessionId ? { sessionId: kept.sessionId } : {}),
-      ...(settings.profile ? { profile: settings.profile } : {}),
-    };
-    this.#tellPage("taskmapr:request", { body });
-    return { key: keyMade(), body: JSON.stringify(body) };
-  }
-
-  /** What the page wants the model to know. A page that cannot say it does not stop the question. */
-  async #context() {
-    const { customContext } = this.settings;
-    const tour = this.tour.context;
-    let given = {};
-    try {
-      given = typeof customContext === "function" ? await soonEnough(customContext()) : customContext;
-    } catch (error) {
-      console.warn("taskmapr: customContext failed", error);
-    }
-    return { ...given, ...(tour ? { activeWalkthrough: tour } : {}) };
-  }
-
   /** @param {string} name @param {object} detail */
   #tellPage(name, detail) {
     this.panel.host.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
   }
 }
 
-/** @template T @param {T | Promise<T>} given @returns {Promise<T>} */
-function soonEnough(given) {
-  const late = new Promise((_, reject) => setTimeout(() => reject(new Error("took too long")), CONTEXT_WITHIN_MS));
-  return /** @type {Promise<T>} */ (Promise.race([given, late]));
-}
-
 /** @param {any} message As the server's history has it. @returns {Message} */
 function remembered({ id, role, content, timestamp, partial }) {
   const status = role === "assistant" ? { status: partial ? "cancelled" : "succeeded" } : {};
   return { id, role, content, timestamp, parts: content ? [{ kind: "text", text: content }] : [], ...status };
-}
-
-/** Unlike randomUUID this works on pages without TLS, too. */
-function keyMade() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
