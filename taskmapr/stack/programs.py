@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from django.conf import settings
 
@@ -61,6 +62,13 @@ def worker_command(name: str, queues: Sequence[str]) -> list[str]:
     command += ["-P", "threads", "-c", str(_WORKER_THREADS), "-n", f"{name}@%h"]
     command += ["-Q", ",".join(queues)]
     return [*command, "--without-mingle", "--without-gossip"]
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """This process goes on as `python <command>`, so whoever started it stops the right one."""
+    os.chdir(settings.BASE_DIR)
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    os.execv(sys.executable, [sys.executable, *command])  # noqa: S606 - a command of ours
 
 
 def _web(number: int) -> Program:
