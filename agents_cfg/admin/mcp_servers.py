@@ -90,6 +90,7 @@ class McpServerAdmin(ProductAdmin):
         (
             "As a program",
             {
+                "classes": ("collapse",),
                 "fields": ("command", "args", "env", "has_env"),
                 "description": (
                     "Every worker runs this program with its own rights: whoever may set it up may"
@@ -97,7 +98,10 @@ class McpServerAdmin(ProductAdmin):
                 ),
             },
         ),
-        ("Limits", {"fields": ("connect_timeout_s", "call_timeout_s")}),
+        (
+            "Limits",
+            {"classes": ("collapse",), "fields": ("connect_timeout_s", "call_timeout_s")},
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[McpServer]:
@@ -110,6 +114,9 @@ class McpServerAdmin(ProductAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "args":
+            field.widget.attrs["rows"] = 2
+            field.help_text = 'A list of texts, such as ["-y", "some-server"]'
         if db_field.name in ("headers", "env"):
             field.widget = SecretLinesInput()
             example = "Authorization: Bearer …" if db_field.name == "headers" else "API_KEY=…"

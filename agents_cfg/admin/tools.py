@@ -27,7 +27,7 @@ _COLOURS = {
 @admin.register(Tool)
 class ToolAdmin(ProductAdmin):
     form = ToolForm
-    list_display = ("what", "provider", "is_enabled", "danger_shown", "needs_approval", "note")
+    list_display = ("what", "provider", "is_enabled", "danger_shown", "asks_first", "note")
     list_display_links = ("what",)
     list_select_related = ("server",)
     list_filter = ("is_enabled", "danger", "is_present", "server")
@@ -85,6 +85,10 @@ class ToolAdmin(ProductAdmin):
     def danger_shown(self, tool: Tool) -> SafeString:
         danger = ToolDanger(tool.danger)
         return status_badge(_COLOURS[danger], str(danger.label))
+
+    @admin.display(description="Asks first", boolean=True)
+    def asks_first(self, tool: Tool) -> bool:
+        return tool.needs_approval or tool.danger == ToolDanger.DANGEROUS
 
     @admin.display(description="Note")
     def note(self, tool: Tool) -> str:

@@ -28,15 +28,15 @@ class McpServer(models.Model):
     name = models.SlugField(
         max_length=40,
         unique=True,
-        help_text="Part of the names of its tools: mcp:<name>.<tool>. Lower case.",
+        help_text="Small letters. Its tool find is called mcp:name.find",
     )
     #: True: the row of MCP_BASE_URL. Whatever the environment says is written over it.
     is_of_environment = models.BooleanField(default=False, editable=False)
-    is_enabled = models.BooleanField(default=True)
+    is_enabled = models.BooleanField("enabled", default=True)
     transport = models.CharField(
         max_length=16, choices=McpTransport, default=McpTransport.STREAMABLE_HTTP
     )
-    url = models.URLField(max_length=500, blank=True)
+    url = models.URLField("address", max_length=500, blank=True)
     command = models.CharField(max_length=500, blank=True)
     args = models.JSONField(default=list, blank=True)
     #: Lines of NAME=value and of Name: value.

@@ -35,7 +35,7 @@ class Tool(models.Model):
         max_length=10, choices=ToolDanger, default=ToolDanger.WRITE, editable=False
     )
 
-    is_enabled = models.BooleanField(default=False)
+    is_enabled = models.BooleanField("allowed", default=False)
     danger = models.CharField(max_length=10, choices=ToolDanger, default=ToolDanger.WRITE)
     has_effect = models.BooleanField(
         default=False, help_text="A call changes the world and is never made twice by itself"
