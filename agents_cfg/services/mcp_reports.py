@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 import jsonschema
@@ -17,6 +18,7 @@ from agents_cfg.selectors.profiles import profiles_forget
 from taskmapr.core.errors import InvalidInput
 from taskmapr.core.ports import FoundTool, ToolServerReport
 from taskmapr.core.tools import ToolContext, ToolSpec
+from taskmapr.foundation.telemetry.outages import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -57,13 +59,17 @@ def _report_write(server: McpServer, report: ToolServerReport) -> bool:
 def _tell(server: McpServer) -> None:
     if server.state == McpServerState.AVAILABLE:
         logger.info("MCP server %s is available (%s)", server.name, server.software)
+        _outage(server.name).over(f"MCP server {server.name} is back")
         return
-    logger.warning(
-        "MCP server %s cannot be reached. Reason: %s. Impact: its tools are unavailable to"
-        " assistants. Action: runs continue with base capabilities; it is tried again at least"
-        " every 60 s.",
-        server.name,
-        server.last_error,
+    _outage(server.name).warn(server.last_error)
+
+
+@cache
+def _outage(server: str) -> Outage:
+    return Outage(
+        f"MCP server {server} cannot be reached",
+        impact="Its tools are unavailable to assistants.",
+        action="Runs continue with base capabilities; it is tried again at least every 60 s.",
     )
 
 

@@ -15,8 +15,14 @@ from memory.selectors.knowledge import chunks_without_meaning
 from taskmapr.core import wired
 from taskmapr.core.errors import ModelFailed, ModelNotConfigured
 from taskmapr.core.ports import Embedder
+from taskmapr.foundation.telemetry.outages import Outage
 
 logger = logging.getLogger(__name__)
+_outage: Final = Outage(
+    "The embedding model cannot be used",
+    impact="New knowledge is found by its words alone.",
+    action="The next job tries again.",
+)
 
 #: Texts of one request.
 BATCH: Final = 64
@@ -94,8 +100,4 @@ def _problem_store(collection_ids: set[int], problem: str) -> None:
     concerned = KnowledgeCollection.objects.filter(pk__in=collection_ids)
     told = concerned.exclude(embedding_problem=problem[:MAX_PROBLEM])
     if told.update(embedding_problem=problem[:MAX_PROBLEM]) and problem:
-        logger.warning(
-            "[TaskMapr] The embedding model cannot be used. Reason: %s Impact: new knowledge is"
-            " found by its words alone. Action: the next job tries again.",
-            problem,
-        )
+        _outage.warn(problem)

@@ -24,6 +24,7 @@ from taskmapr.core.errors import InvalidInput, QueueUnavailable
 from taskmapr.core.events import Event
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.telemetry import metrics
+from taskmapr.foundation.telemetry.outages import WORKERS
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class Followed:
         try:
             if await in_database(wired.ports().signals.workers):
                 return
+            WORKERS.warn("nobody gives a sign of life")
         except QueueUnavailable:
             logger.debug("run %s: nobody knows of any worker", self.run_id)
         await in_database(fail_unclaimed_anywhere, self.run_id)

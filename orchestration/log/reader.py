@@ -8,7 +8,6 @@ read again from the cursor. While Redis is away, Postgres is asked once a second
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
@@ -23,8 +22,7 @@ from orchestration.log.wire import unpack
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.events import Event
 from taskmapr.core.ports import LogTransport, Sealer
-
-logger = logging.getLogger(__name__)
+from taskmapr.foundation.telemetry.outages import REDIS
 
 #: Bodies that may wait in one subscription before the reader is told to read again instead.
 BACKLOG: Final = 512
@@ -102,6 +100,7 @@ class Announcements:
             if not (known and self.is_up):
                 await self._confirm(channel)
         except (RedisError, OSError, TimeoutError) as error:
+            REDIS.warn(error)
             await self.unsubscribe(subscription)
             raise QueueUnavailable("Live events cannot be followed.") from error
         return subscription
@@ -170,11 +169,11 @@ class Announcements:
             try:
                 await self._hear()
             except (RedisError, OSError) as error:
-                logger.warning("live events down, reading from the database: %s", error)
+                REDIS.warn(error)
                 self.is_up = False
                 self._invalidate_all()
                 await self._connect()
-                logger.info("live events are back")
+                REDIS.over("Redis is back")
 
     async def _hear(self) -> None:
         """Pass on what comes. Raises when the connection is lost, also without a sound."""

@@ -22,6 +22,7 @@ from orchestration.log.transcript import Transcript
 from taskmapr.core.errors import DatabaseUnavailable, QueueUnavailable
 from taskmapr.core.ports import LogTransport, Parcel, Sealer
 from taskmapr.core.run_state import RunState
+from taskmapr.foundation.telemetry.outages import REDIS
 
 logger = logging.getLogger(__name__)
 
@@ -140,12 +141,11 @@ class LogWriter:
             outcomes = await self._transport.append(parcels)
         except QueueUnavailable as error:
             # The log goes on in Postgres, where readers look when Redis is away.
-            if self.live_is_up:
-                logger.warning("live log down, readers fall back to the database: %s", error.detail)
+            REDIS.warn(error.__cause__ or error.detail)
             self.live_is_up = False
             return
         if not self.live_is_up:
-            logger.info("live log is back")
+            REDIS.over("Redis is back")
         self.live_is_up = True
         for parcel, accepted in zip(parcels, outcomes, strict=True):
             if not accepted:

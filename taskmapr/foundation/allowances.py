@@ -7,7 +7,6 @@ what needs Redis refuses by itself.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from dataclasses import dataclass
@@ -20,13 +19,11 @@ from limits.storage import RedisStorage
 from redis.exceptions import NoScriptError, RedisError
 
 from taskmapr.foundation.redis_client import redis_client
-
-logger = logging.getLogger(__name__)
+from taskmapr.foundation.telemetry.outages import REDIS
 
 WINDOW_S: Final = 60
 #: After Redis failed it is left alone for so long: a Redis that hangs must not slow every request.
 PAUSE_S: Final = 5.0
-WARN_EVERY_S: Final = 60.0
 PREFIX: Final = "tm:rate"
 
 
@@ -129,22 +126,18 @@ def _allowances(url: str) -> Allowances:
 
 
 class _Outage:
-    """Redis was away a moment ago: whom to ask, and whether that was said."""
+    """Redis was away a moment ago."""
 
     def __init__(self) -> None:
         self._until = 0.0
-        self._warned_at = -WARN_EVERY_S
 
     @property
     def is_on(self) -> bool:
         return time.monotonic() < self._until
 
     def begin(self, error: Exception) -> None:
-        now = time.monotonic()
-        self._until = now + PAUSE_S
-        if now - self._warned_at >= WARN_EVERY_S:
-            self._warned_at = now
-            logger.warning("requests are not counted, Redis is away: %s", type(error).__name__)
+        self._until = time.monotonic() + PAUSE_S
+        REDIS.warn(error)
 
 
 _outage: Final = _Outage()

@@ -6,7 +6,6 @@ every PROBE_S seconds until it answers, and everybody else does without (`databa
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +15,11 @@ from typing import Final
 import psycopg
 from django.db import Error, InterfaceError, OperationalError, connection
 
-logger = logging.getLogger(__name__)
+from taskmapr.foundation.telemetry.outages import Outage
 
 PROBE_S: Final = 0.5
 #: Seconds that one attempt to connect may take.
 CONNECT_S: Final = 2
-#: The warning is repeated at most this often.
-WARN_EVERY_S: Final = 60.0
 
 
 class DatabaseGate:
@@ -33,7 +30,12 @@ class DatabaseGate:
         self._lock = threading.Lock()
         self._is_away = False
         self.outages = 0
-        self._warned_at = -WARN_EVERY_S
+        self._outage = Outage(
+            "Postgres cannot be reached",
+            impact="New sessions will not survive a restart of Redis, and tools that change"
+            " something are not offered.",
+            action="Continuing with sessions in memory; Postgres is used again when it answers.",
+        )
 
     @property
     def is_away(self) -> bool:
@@ -46,25 +48,14 @@ class DatabaseGate:
                 return
             self._is_away = True
             self.outages += 1
-        self._warn(error)
+        self._outage.warn(error.__cause__ or error)
         threading.Thread(target=self._watch, name="postgres-watch", daemon=True).start()
 
     def _watch(self) -> None:
         while not self._answers():
             time.sleep(PROBE_S)
         self._is_away = False
-        logger.info("[TaskMapr] Postgres is back")
-
-    def _warn(self, error: BaseException) -> None:
-        if time.monotonic() - self._warned_at < WARN_EVERY_S:
-            return
-        self._warned_at = time.monotonic()
-        logger.warning(
-            "[TaskMapr] Postgres cannot be reached. Reason: %s. Impact: new sessions will not"
-            " survive a restart of Redis, and tools that change something are not offered."
-            " Action: continuing with sessions in memory; Postgres is used again when it answers.",
-            type(error.__cause__ or error).__name__,
-        )
+        self._outage.over("Postgres is back")
 
 
 def is_connection_loss(error: BaseException) -> bool:

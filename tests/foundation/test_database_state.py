@@ -50,6 +50,6 @@ def test_many_losses_make_one_warning_with_four_parts(
         wait_until(lambda: not gate.is_away, timeout_s=5)
         gate.went_away(OperationalError())
         wait_until(lambda: not gate.is_away, timeout_s=5)
-    (record,) = [r for r in caplog.records if r.name == "taskmapr.foundation.database_state"]
+    (record,) = [r for r in caplog.records if r.name == "taskmapr.foundation.telemetry.outages"]
     for part in ("cannot be reached", "Reason:", "Impact:", "Action:"):
         assert part in record.getMessage()

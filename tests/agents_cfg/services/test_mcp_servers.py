@@ -12,6 +12,7 @@ from django.db import connection
 
 from agents_cfg.models import McpServer, Tool
 from agents_cfg.selectors.mcp import mcp_addresses, mcp_state
+from agents_cfg.services import mcp_reports
 from agents_cfg.services.mcp_reports import mcp_reports_write
 from agents_cfg.services.mcp_servers import (
     environment_place,
@@ -218,7 +219,8 @@ def test_an_outage_is_told_once_in_four_parts(
 ) -> None:
     environment(settings)
     row = McpServer.objects.get()
-    caplog.set_level(logging.INFO, "agents_cfg")
+    caplog.set_level(logging.INFO)
+    mcp_reports._outage.cache_clear()
 
     for _ in range(3):
         report(row, problem="connection failed")
@@ -227,12 +229,9 @@ def test_an_outage_is_told_once_in_four_parts(
 
     warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert warnings == [
-        "MCP server base cannot be reached. Reason: connection failed. Impact: its tools are"
-        " unavailable to assistants. Action: runs continue with base capabilities; it is tried"
-        " again at least every 60 s.",
-        "MCP server base cannot be reached. Reason: gone again. Impact: its tools are unavailable"
-        " to assistants. Action: runs continue with base capabilities; it is tried again at least"
-        " every 60 s.",
+        "[TaskMapr] MCP server base cannot be reached. Reason: connection failed. Impact: Its tools"
+        " are unavailable to assistants. Action: Runs continue with base capabilities; it is tried"
+        " again at least every 60 s."
     ]
 
 
