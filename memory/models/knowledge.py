@@ -100,7 +100,7 @@ class KnowledgeChunk(models.Model):
         indexes = [
             # Without a pending list: a search after many changes is as fast as any.
             GinIndex(fields=["search"], name="knowledge_chunks_words", fastupdate=False),
-            # Half precision halves the index and finds the same (docs/performance.md).
+            # In half precision: half the index, and the order of the nearest hardly changes.
             HnswIndex(
                 OpClass(
                     Cast("embedding", HalfVectorField(dimensions=EMBEDDING_DIMENSIONS)),
