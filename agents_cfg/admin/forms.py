@@ -80,6 +80,13 @@ class OverlayProfileForm(CheckedForm):
         "run_timeout_s": "Longest run in seconds",
         "allow_submit_click": "May click buttons that submit or delete",
         "allow_client_instructions": "Pages may add instructions",
+        "allowed_origins": "Sites that use it",
+        "allowed_models": "Models to ask for",
+        "navigate_origins": "Other sites to lead to",
+        "mcp_servers": "MCP servers",
+        "recall_sessions": "Knows of earlier sessions",
+        "recall_preferences": "Knows what users prefer",
+        "rate_limit_per_minute": "Requests per minute",
     }
     tools = forms.MultipleChoiceField(
         required=False,

@@ -34,7 +34,7 @@ SAMPLE_TITLE: Final = f"{count_text(SAMPLE_INPUT)} tokens in, {count_text(SAMPLE
 @admin.register(ModelProfile)
 class ModelProfileAdmin(ProductAdmin):
     form = ModelProfileForm
-    list_display = ("what", "is_enabled", "has_key", "prices", "used", "tested", "changed")
+    list_display = ("what", "enabled", "has_key", "prices", "used", "tested", "changed")
     list_display_links = ("what",)
     list_select_related = ("fallback",)
     list_filter = ("adapter", "is_enabled", "supports_tools")
@@ -91,6 +91,10 @@ class ModelProfileAdmin(ProductAdmin):
     def what(self, profile: ModelProfile) -> SafeString:
         instead = f", else {profile.fallback.name}" if profile.fallback else ""
         return two_lines(profile.name, f"{profile.model}{instead}")
+
+    @admin.display(description="Enabled", boolean=True, ordering="is_enabled")
+    def enabled(self, profile: ModelProfile) -> bool:
+        return profile.is_enabled
 
     @admin.display(description="Profiles", ordering="uses")
     def used(self, profile: Any) -> int:

@@ -71,7 +71,7 @@ class ChoreAdmin(ReadOnlyAdmin):
     actions = (stop, start)
     fields = ("name", "task", "enabled", "rhythm", "last", "following", "total_run_count", "queue")
     empty_title = "No chores yet"
-    empty_text = "Beat writes them down when it starts; `manage.py up` starts it."
+    empty_text = "Beat writes them down when it starts."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PeriodicTask]:
         tasks: QuerySet[PeriodicTask] = super().get_queryset(request)

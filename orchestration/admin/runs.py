@@ -65,6 +65,8 @@ class RunAdmin(ReadOnlyAdmin):
     search_fields = ("id",)
     search_help_text = "The id of a run, the beginning of a session's id, or an owner's address"
     date_hierarchy = "created_at"
+    # Counting per filter would read the whole table once for each.
+    show_facets = admin.ShowFacets.NEVER
     ordering = ("-id",)
     # Counting a table of this size would cost more than the list itself.
     paginator = InfinitePaginator

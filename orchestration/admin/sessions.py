@@ -113,6 +113,8 @@ class SessionAdmin(ReadOnlyAdmin):
     search_fields = ("session_id",)
     search_help_text = "The beginning of a session's id, or an owner's address"
     ordering = ("-updated_at", "session_id")
+    # Counting per filter would read the whole table once for each.
+    show_facets = admin.ShowFacets.NEVER
     paginator = InfinitePaginator
     actions = (delete_sessions,)
     empty_title = "No conversations here"

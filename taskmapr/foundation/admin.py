@@ -34,6 +34,9 @@ class UnfoldSecretInput(SecretInput):
         )
         self.widgets = [typed, *self.widgets[1:]]
 
+    def id_for_label(self, id_: str) -> str:
+        return id_
+
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
     ) -> SafeString:

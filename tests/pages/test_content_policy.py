@@ -47,6 +47,7 @@ def test_the_admin_may_do_what_its_theme_needs(admin_client: Client) -> None:
     policy = directives(admin_client.get("/admin/")["Content-Security-Policy"])
 
     assert "'unsafe-eval'" in policy["script-src"]
+    assert "'unsafe-inline'" not in policy["script-src"]
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from taskmapr.foundation.admin import ProductAdmin, ReadOnlyAdmin, confirmed_action
 from taskmapr.users.models import DataKey, ExternalIdentity, RefreshToken, User
@@ -88,6 +92,7 @@ class UserAdmin(ProductAdmin):
     readonly_fields = (
         "id",
         "email",
+        "work",
         "is_active",
         "stripe_customer_id",
         "last_login",
@@ -96,7 +101,7 @@ class UserAdmin(ProductAdmin):
         "updated_at",
     )
     fieldsets = (
-        (None, {"fields": ("id", "email", "tier", "stripe_customer_id", "is_active")}),
+        (None, {"fields": ("id", "email", "work", "tier", "stripe_customer_id", "is_active")}),
         ("Operator", {"fields": ("is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Times", {"fields": ("created_at", "updated_at", "last_login", "erasure_requested_at")}),
     )
@@ -114,6 +119,19 @@ class UserAdmin(ProductAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False  # the action does it, in the right order
+
+    @admin.display(description="Their work")
+    def work(self, user: User) -> SafeString | str:
+        """Lists of other apps, by name: this one knows nothing of what is in them."""
+        lists = (
+            ("Runs", "orchestration_run", f"owner__id__exact={user.pk}"),
+            ("Sessions", "orchestration_session", f"q={user.pk}"),
+            ("Memory", "memory_memoryitem", f"q={quote(user.email)}"),
+        )
+        links = (
+            (reverse(f"admin:{name}_changelist"), asked, title) for title, name, asked in lists
+        )
+        return format_html_join(", ", '<a class="tm-link" href="{}?{}">{}</a>', links)
 
     @admin.display(description="sign-ins", ordering="sign_ins")
     def sign_ins(self, user: User) -> int:
