@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 
 from django.conf import settings
 from redis import Redis
@@ -27,6 +28,8 @@ from taskmapr.users.services.data_keys import DataKeySealers
 
 #: Seconds until a command to Redis is given up. Longer than any pause of a healthy server.
 _TIMEOUT_S = 2.0
+
+_making_sessions = Lock()
 
 
 def build() -> Ports:
@@ -104,8 +107,14 @@ def _models() -> RoutedModel:
     )
 
 
-@cache
 def _tool_servers() -> ToolServers:
+    # Two threads that ask at the same time must not get sessions of their own.
+    with _making_sessions:
+        return _sessions()
+
+
+@cache
+def _sessions() -> ToolServers:
     # The client's libraries take a second: workers only.
     try:
         from orchestration.adapters.mcp_client import McpSessions  # noqa: PLC0415
@@ -115,7 +124,7 @@ def _tool_servers() -> ToolServers:
 
 
 async def _close_tool_servers() -> None:
-    if _tool_servers.cache_info().currsize:
+    if _sessions.cache_info().currsize:
         await _tool_servers().close()
 
 

@@ -105,6 +105,7 @@ class RunExecutor:
             for kind in run_kinds():
                 engine_class(kind.name)
             wired.ports().agent_loop()
+            wired.ports().tool_servers()
             self._when_warm()
         finally:
             # If something is missing, each run says so for itself.

@@ -11,10 +11,9 @@ from agents_cfg.services.mcp_reports import mcp_reports_write
 from agents_cfg.services.mcp_servers import mcp_environment_apply
 from agents_cfg.services.tools import registry_tools_write
 from taskmapr.core import wired
-from taskmapr.core.ports import ToolServerAddress, ToolServerReport
 
-#: Longer than any server is waited for: connecting and listing take at most 30 s each.
-PATIENCE_S: Final = 70.0
+#: Longer than any server is waited for: three times 30 s.
+PATIENCE_S: Final = 100.0
 
 Submit = Callable[[Coroutine[Any, Any, Any]], "Future[Any]"]
 
@@ -27,9 +26,7 @@ def mcp_servers_check(at_once: Collection[int] = (), *, submit: Submit) -> None:
     """
     mcp_environment_apply()
     registry_tools_write()
-    reports = submit(_asked(mcp_addresses(), set(at_once))).result(timeout=PATIENCE_S)
-    mcp_reports_write(reports)
-
-
-async def _asked(addresses: list[ToolServerAddress], at_once: set[int]) -> list[ToolServerReport]:
-    return await wired.ports().tool_servers().check(addresses, at_once=at_once)
+    # Imports the client, if it was not yet: here, not on the loop that carries runs.
+    servers = wired.ports().tool_servers()
+    asked = submit(servers.check(mcp_addresses(), at_once=at_once))
+    mcp_reports_write(asked.result(timeout=PATIENCE_S))

@@ -39,6 +39,17 @@ def shape(tools: McpProcess) -> Shape:
     )
 
 
+@pytest.fixture
+def served(stack: Stack, tools: McpProcess) -> McpProcess:
+    """The server runs, and its tools can be called."""
+    if not tools.is_running:
+        tools.restart()
+    wait_until(lambda: mcp_is(stack, "available"), timeout_s=70)
+    wait_until(lambda: stack.rows("SELECT * FROM agents_cfg_tool WHERE name = 'mcp:base.echo'"))
+    wait_until(lambda: ask(stack, "there?", "mcp_base_echo", text="yes")["ok"], timeout_s=10)
+    return tools
+
+
 def ask(stack: Stack, prompt: str, name: str, **arguments: Any) -> dict[str, Any]:
     """The end of the call that a scripted model makes."""
     call = {"name": name, "arguments": arguments}
@@ -60,7 +71,9 @@ def mcp_is(stack: Stack, state: str) -> bool:
 
 
 @pytest.mark.req("OV-44", "OV-59", "OV-S13")
-def test_a_server_that_is_down_at_start_stops_nothing(stack: Stack) -> None:
+def test_a_server_that_is_down_at_start_stops_nothing(stack: Stack, tools: McpProcess) -> None:
+    tools.kill()
+    wait_until(lambda: mcp_is(stack, "unavailable"))
     wait_until(lambda: "MCP server base cannot be reached" in stack.logs())
     status, body = health(stack)
     assert (status, body["status"], body["mcp"]) == (200, "degraded", "unavailable")
@@ -78,11 +91,7 @@ def test_a_server_that_is_down_at_start_stops_nothing(stack: Stack) -> None:
 
 
 @pytest.mark.req("OV-43", "OV-44", "OV-05", "OV-S13")
-def test_its_allowed_tools_come_when_it_comes(stack: Stack, tools: McpProcess) -> None:
-    tools.restart()
-    wait_until(lambda: mcp_is(stack, "available"), timeout_s=70)
-    wait_until(lambda: stack.rows("SELECT * FROM agents_cfg_tool WHERE name = 'mcp:base.echo'"))
-
+def test_its_allowed_tools_come_when_it_comes(stack: Stack, served: McpProcess) -> None:
     done = ask(stack, "say it", "mcp_base_echo", text="hello")
 
     assert (done["name"], done["ok"], done["result"]) == ("mcp:base.echo", True, "hello")
@@ -101,7 +110,7 @@ def test_its_allowed_tools_come_when_it_comes(stack: Stack, tools: McpProcess) -
 @pytest.mark.req("OV-43", "OV-S13")
 @pytest.mark.parametrize("name", ["mcp_base_wipe", "mcp_base_picture", "mcp_base_add_note"])
 def test_a_tool_outside_the_list_or_the_profile_cannot_be_called(
-    stack: Stack, tools: McpProcess, name: str
+    stack: Stack, served: McpProcess, name: str
 ) -> None:
     done = ask(stack, "do it", name, text="x")
 
@@ -109,14 +118,16 @@ def test_a_tool_outside_the_list_or_the_profile_cannot_be_called(
 
 
 @pytest.mark.req("OV-45")
-def test_the_user_is_the_runs_whatever_the_model_says(stack: Stack) -> None:
+def test_the_user_is_the_runs_whatever_the_model_says(stack: Stack, served: McpProcess) -> None:
     done = ask(stack, "who am I", "mcp_base_whoami", user_id="somebody-else", greeting="hi")
 
     assert done["result"] == {"user": str(ADA.id), "greeting": "hi"}
 
 
 @pytest.mark.req("OV-44")
-def test_a_failing_tool_and_a_dying_server_are_tool_errors(stack: Stack, tools: McpProcess) -> None:
+def test_a_failing_tool_and_a_dying_server_are_tool_errors(
+    stack: Stack, served: McpProcess
+) -> None:
     failed = ask(stack, "fail", "mcp_base_fail", reason="the shelf is empty")
     assert (failed["ok"], "the shelf is empty" in str(failed)) == (False, True)
 
@@ -126,7 +137,7 @@ def test_a_failing_tool_and_a_dying_server_are_tool_errors(stack: Stack, tools: 
     assert away["ok"] is False
 
     wait_until(lambda: mcp_is(stack, "unavailable"))
-    tools.restart()
+    served.restart()
     wait_until(lambda: mcp_is(stack, "available"), timeout_s=70)
     wait_until(lambda: ask(stack, "say it", "mcp_base_echo", text="again")["ok"], timeout_s=10)
 

@@ -35,6 +35,10 @@ class McpProcess:
         given = {"server_id": 1, "name": "test", "transport": self.transport, "url": self.url}
         return ToolServerAddress(**{**given, **changes})
 
+    @property
+    def is_running(self) -> bool:
+        return self._popen is not None and self._popen.poll() is None
+
     def start(self) -> None:
         command = [sys.executable, "-m", "tests.mcpserver", self.transport, str(self.port)]
         self._popen = subprocess.Popen([*command, *self.flags], cwd=ROOT)
