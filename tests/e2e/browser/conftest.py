@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +12,8 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from tests.e2e.browser.console import Console
 from tests.e2e.browser.proxy import Wire
-from tests.e2e.stack import Shape, Stack
+from tests.e2e.processes import ROOT
+from tests.e2e.stack import Shape, Stack, wait_until
 
 FLAGS = (
     "--headless=new",
@@ -22,6 +25,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+ROOT_EMAIL, ROOT_PASSWORD = "root@example.org", "a long password for root"
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +83,24 @@ def console(browser: Chrome, stack: Stack) -> Console:
 def wire(stack: Stack) -> Iterator[Wire]:
     with Wire(stack.address()) as wire:
         yield wire
+
+
+@pytest.fixture(scope="module")
+def operator(module_stack: Stack) -> None:
+    """Root may sign in."""
+    module_stack.start()
+    command = [sys.executable, "manage.py", "createsuperuser", "--noinput", "--email", ROOT_EMAIL]
+    env = {**module_stack.env, "DJANGO_SUPERUSER_PASSWORD": ROOT_PASSWORD}
+    subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True)
+
+
+@pytest.fixture
+def admin(browser: Chrome, stack: Stack, operator: None) -> Console:
+    """Root, signed in."""
+    page = Console(browser, stack.address())
+    browser.get(f"{page.base}/admin/login/?next=/admin/orchestration/run/")
+    page.one("[name=username]").send_keys(ROOT_EMAIL)
+    page.one("[name=password]").send_keys(ROOT_PASSWORD)
+    page.one("form [type=submit]").click()
+    wait_until(lambda: page.path == "/admin/orchestration/run/")
+    return page

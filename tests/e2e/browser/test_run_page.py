@@ -2,40 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-from selenium.webdriver import Chrome
 
 from tests.e2e.browser.console import Console
-from tests.e2e.processes import ROOT
 from tests.e2e.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
-
-ROOT_EMAIL, ROOT_PASSWORD = "root@example.org", "a long password for root"
-
-
-@pytest.fixture(scope="module")
-def operator(module_stack: Stack) -> None:
-    """Root may sign in."""
-    module_stack.start()
-    command = [sys.executable, "manage.py", "createsuperuser", "--noinput", "--email", ROOT_EMAIL]
-    env = {**module_stack.env, "DJANGO_SUPERUSER_PASSWORD": ROOT_PASSWORD}
-    subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True)
-
-
-@pytest.fixture
-def admin(browser: Chrome, stack: Stack, operator: None) -> Console:
-    """Root, signed in."""
-    page = Console(browser, stack.address())
-    browser.get(f"{page.base}/admin/login/?next=/admin/orchestration/run/")
-    page.one("[name=username]").send_keys(ROOT_EMAIL)
-    page.one("[name=password]").send_keys(ROOT_PASSWORD)
-    page.one("form [type=submit]").click()
-    wait_until(lambda: page.path == "/admin/orchestration/run/")
-    return page
 
 
 @pytest.mark.req("OV-06", "OV-72")

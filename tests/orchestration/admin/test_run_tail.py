@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import Permission
 from django.test import AsyncClient
 
 from orchestration.live import live_close
@@ -94,3 +95,22 @@ async def test_staff_need_the_right_to_view_runs(ended: Run, cyd: User) -> None:
 
 async def test_unknown_runs_are_not_found(admin_user: User) -> None:
     assert (await (await signed_in(admin_user)).get(address(uuid7()))).status_code == 404
+
+
+@pytest.mark.req("VB-86")
+async def test_staff_who_may_not_read_words_follow_without_them(
+    redis_url: str, admin_user: User, ended: Run
+) -> None:
+    await sync_to_async(_only_views_runs)(admin_user)
+
+    got = await frames(await signed_in(admin_user), address(ended.pk))
+
+    html = "".join(entry["html"] for entry in got[0]["entries"])
+    assert "One task." not in html
+    assert "(not yours to read)" in html
+
+
+def _only_views_runs(user: User) -> None:
+    user.is_superuser = False
+    user.save()
+    user.user_permissions.set(Permission.objects.filter(codename="view_run"))
