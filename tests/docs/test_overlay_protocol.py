@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from orchestration.api import service
+from orchestration.dialects.base import Frame
 from orchestration.dialects.overlay import OverlayDialect
+from orchestration.dialects.overlay_json import OverlayAnswer
 from orchestration.models import Message
 from orchestration.models.approval import ApprovalAsks
+from orchestration.page.request import parse_request
 from orchestration.selectors.health import HealthCheck
 from orchestration.services.pausing import approval_open
 from orchestration.urls import urlpatterns
@@ -48,7 +51,7 @@ def test_every_request_is_answered_as_shown(
 ) -> None:
     monkeypatch.setattr(service, "_check", HealthCheck())
     examples = [_parts(_filled(block, known)) for block in blocks(TEXT, "http")]
-    assert len(examples) == 24
+    assert len(examples) == 26
 
     for (line, headers, body), expected in zip(examples[::2], examples[1::2], strict=True):
         method, path = line.split()
@@ -63,6 +66,9 @@ def _assert_answered(answer: Answer, expected: Any, line: str) -> None:
     status, headers, body = expected
     assert answer.status == int(status), line
     assert {name: answer.headers[name] for name in headers} == headers, line
+    if not body:
+        assert answer.body == b"", line
+        return
     if "event-stream" not in headers["Content-Type"]:
         assert_like(json.loads(body), answer.json, line)
         return
@@ -118,6 +124,16 @@ def test_every_frame_shown_is_one_that_is_sent() -> None:
     assert [frame for frame in _shown() if frame not in recorded] == []
 
 
+@pytest.mark.req("OV-27")
+def test_the_one_json_answer_is_that_of_the_frames_shown() -> None:
+    (shown,) = blocks(TEXT, "json answer")
+    answer = OverlayAnswer()
+    for line in (GOLDEN / "tools_and_actions.overlay.jsonl").open():
+        answer.take([Frame(json.loads(line)["data"])])
+
+    assert json.loads(shown) == answer.body()
+
+
 @pytest.mark.req("OV-18")
 def test_every_type_of_frame_is_shown_and_described() -> None:
     sent = {frame["type"] for frame in _recorded()}
@@ -127,6 +143,56 @@ def test_every_type_of_frame_is_shown_and_described() -> None:
 
     assert {frame["type"] for frame in _shown()} == sent
     assert described == sent
+
+
+# Bounds -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("OV-11", "OV-12", "OV-13")
+def test_a_request_at_its_bounds_is_cut_as_the_tables_say() -> None:
+    """Each text is one character longer than the bound of its row."""
+    inner = _inner_bounds()
+    strings = {
+        "pageContext": ("pathname", "search", "hash", "title"),
+        "config": ("instructions",),
+    }
+    body: dict[str, Any] = {
+        parent: {name: "a" * (inner[parent, name] + 1) for name in names}
+        for parent, names in strings.items()
+    }
+    texts = [name for parent, name in inner if parent == "domElements" and name != "tagName"]
+    element = {name: "a" * (inner["domElements", name] + 1) for name in texts}
+    body["domElements"] = [element] * 501
+    body["history"] = [{"content": "a" * (inner["history", "content"] + 1)}] * 51
+
+    read = parse_request({"prompt": "x", **body}).as_stored()
+
+    for parent, names in strings.items():
+        for name in names:
+            assert len(read[parent][name]) == inner[parent, name], name
+    for name in texts:
+        assert len(read["domElements"][0][name]) == inner["domElements", name], name
+    assert len(read["history"][0]["content"]) == inner["history", "content"]
+    assert (len(read["domElements"]), len(read["history"])) == (500, 50)
+
+
+def _inner_bounds() -> dict[tuple[str, str], int]:
+    """{(object, member): characters} of the second table of "Asking"."""
+    bounds, parent = {}, ""
+    for of, members, _, told in table_rows(TEXT, "Of"):
+        parent = of.strip("`") or parent
+        for name in re.findall(r"`(\w+)`", members):
+            if number := re.match(r"([\d,]+) characters", told):
+                bounds[parent, name] = int(number[1].replace(",", ""))
+    return bounds
+
+
+def test_every_member_of_a_request_is_described() -> None:
+    rows = table_rows(TEXT, "Member")
+    described = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+
+    stored = parse_request({"prompt": "x"}).as_stored()
+    assert described == {*stored, "message", "context"} - {"received"}
 
 
 def test_every_code_exists() -> None:
