@@ -10,14 +10,21 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 import anyio
 import httpx2
 from mcp import Client, MCPError
-from mcp_types import CONNECTION_CLOSED, CallToolResult
+from mcp_types import (
+    CONNECTION_CLOSED,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    REQUEST_TIMEOUT,
+    CallToolResult,
+)
 from pydantic import ValidationError
 
 from orchestration.adapters.mcp_failures import reason_of, without_secrets
 from orchestration.adapters.mcp_results import error_text, result_json
 from orchestration.adapters.mcp_session import Session
 from orchestration.page.text import storable, storable_json
-from taskmapr.core.errors import ToolCallFailed, ToolServerUnavailable
+from taskmapr.core.errors import OutcomeUnknown, ToolCallFailed, ToolServerUnavailable
 from taskmapr.core.ports import FoundTool, ToolServerAddress, ToolServerReport
 
 #: Seconds until a server that could not be reached is tried again: the first time, and at most.
@@ -36,6 +43,12 @@ CALL_ERRORS = (
     httpx2.HTTPError,
     anyio.BrokenResourceError,
     anyio.ClosedResourceError,
+)
+
+#: The SDK itself answers with these when a request was sent and no answer to it could be read: a
+#: proxy's 502, a page instead of JSON, a stream that broke. From a server they may mean as little.
+_NO_ANSWER: Final = frozenset(
+    {CONNECTION_CLOSED, REQUEST_TIMEOUT, PARSE_ERROR, INTERNAL_ERROR, INVALID_REQUEST}
 )
 
 
@@ -70,18 +83,20 @@ class Keeper:
         """See ToolServers.call."""
         try:
             result = await self._on_session(partial(_call, tool, arguments, meta))
-        except MCPError as error:
-            if error.code != CONNECTION_CLOSED:
-                raise ToolCallFailed(self._words_for(error)) from None
-            raise ToolCallFailed(
-                f"The connection to {self.address.name} broke during the call. Whether it took"
-                " effect is unknown."
-            ) from None
         except CALL_ERRORS as error:
-            raise ToolCallFailed(self._words_for(error)) from None
+            raise self._failure(error) from None
         if result.is_error:
             raise ToolCallFailed(without_secrets(error_text(result), self.address))
         return result_json(result)
+
+    def _failure(self, error: Exception) -> ToolCallFailed:
+        """What a call is said to have ended with that raised this."""
+        if isinstance(error, MCPError) and error.code not in _NO_ANSWER:
+            return ToolCallFailed(self._words_for(error))
+        reason = self._words_for(error)
+        if isinstance(error, MCPError) and error.code == CONNECTION_CLOSED:
+            reason = f"The connection to {self.address.name} broke during the call"
+        return OutcomeUnknown(f"{reason.rstrip('.')}. Whether it took effect is unknown.")
 
     async def _on_session(self, use: Callable[[Session], Awaitable[T]]) -> T:
         session = await self._usable()

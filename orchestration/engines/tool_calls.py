@@ -17,7 +17,7 @@ from orchestration.log.transcript import tool_output
 from orchestration.models.approval import ApprovalAsks
 from orchestration.page.sensitive import redact_members
 from orchestration.services import effects, pausing
-from taskmapr.core.errors import InvalidInput, LeaseLost, TaskMaprError
+from taskmapr.core.errors import InvalidInput, LeaseLost, OutcomeUnknown, TaskMaprError
 from taskmapr.core.events import ApprovalRequested, Event, ToolCompleted, ToolStarted
 from taskmapr.core.ports import StopRun, ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolSpec
@@ -121,7 +121,13 @@ class ToolCaller:
             entry = await self._begin(call, spec, fingerprint, again=True)
         if entry.receipt is not None:
             return Outcome(**entry.receipt, replayed=True)
-        outcome = await self._perform(call, spec, args)
+        try:
+            outcome = await self._perform(call, spec, args)
+        except OutcomeUnknown as unknown:
+            # The ledger keeps `begun`. What a person said was about the attempt before this one.
+            logger.warning("tool %s: outcome unknown: %s", spec.name, unknown.detail)
+            prompt = _PROMPTS["unanswered"].format(tool=spec.name, why=unknown.detail)
+            raise await self._asked("outcome", call, spec, args, prompt) from None
         await self._settle(call, outcome)
         return outcome
 
@@ -154,19 +160,22 @@ class ToolCaller:
     async def _perform(
         self, call: ToolCallRequest, spec: ToolSpec, args: dict[str, Any]
     ) -> Outcome:
+        """Raises OutcomeUnknown when the tool has an effect and did not say how it went."""
         try:
             async with asyncio.timeout(spec.timeout_s):
                 result = await spec.handler(self._context_for(call.call_id), args)
         except TimeoutError:
-            return Outcome(ok=False, error=f"The tool took longer than {spec.timeout_s:g} s.")
+            return _unanswered(spec, f"The tool took longer than {spec.timeout_s:g} s.")
         except (StopRun, LeaseLost):
             raise
+        except OutcomeUnknown as error:
+            return _unanswered(spec, error.detail)
         except TaskMaprError as error:
             return Outcome(ok=False, error=error.detail)
         except Exception:
             # Tools come from many authors; a broken one must not break the run that called it.
             logger.exception("tool %s failed", spec.name)
-            return Outcome(ok=False, error="The tool failed unexpectedly.")
+            return _unanswered(spec, "The tool failed unexpectedly.")
         return Outcome(ok=True, result=result)
 
     async def _decision(
@@ -177,15 +186,20 @@ class ToolCaller:
         given: Mapping[str, Any] | None = self._decisions.get((asks, call.call_id))
         if given is not None and given.get("fingerprint") == fingerprint:
             return str(given["decision"])
+        prompt = _PROMPTS[asks].format(tool=spec.name)
+        raise await self._asked(asks, call, spec, args, prompt)
+
+    async def _asked(
+        self, asks: Asks, call: ToolCallRequest, spec: ToolSpec, args: Any, prompt: str
+    ) -> Paused:
+        """A person is asked; what is raised to leave the run until the answer is there."""
+        fingerprint = effects.fingerprint_of(spec.name, args)
         approval = await in_database(
             partial(
                 pausing.approval_open,
                 run_id=self._held.run_id,
                 asks=ApprovalAsks(asks),
-                question={
-                    "prompt": _PROMPTS[asks].format(tool=spec.name),
-                    "args": redact_members(args),
-                },
+                question={"prompt": prompt, "args": redact_members(args)},
                 call_id=call.call_id,
                 tool=spec.name,
                 fingerprint=fingerprint,
@@ -199,16 +213,17 @@ class ToolCaller:
                 fingerprint=fingerprint,
                 call_id=call.call_id,
                 tool=spec.name,
-                prompt=_PROMPTS[asks].format(tool=spec.name),
+                prompt=prompt,
                 args=redact_members(args),
             )
         )
-        raise Paused(spec.name)
+        return Paused(spec.name)
 
 
 _PROMPTS = {
     "approval": "May {tool} be called with these arguments?",
     "outcome": "{tool} was begun, and its worker stopped before the end. Did it happen?",
+    "unanswered": "{tool} was begun, and nobody knows how it ended. {why} Did it happen?",
 }
 
 _REFUSED = {
@@ -216,6 +231,13 @@ _REFUSED = {
     "expired": "Nobody permitted this call in time.",
     "unknown": "It is unknown whether this call took effect. It was not repeated.",
 }
+
+
+def _unanswered(spec: ToolSpec, why: str) -> Outcome:
+    """The end of a call whose tool did not say how it went."""
+    if spec.has_effect:
+        raise OutcomeUnknown(why)
+    return Outcome(ok=False, error=why)
 
 
 def _counted(spec: ToolSpec | None, outcome: Outcome) -> None:

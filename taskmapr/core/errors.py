@@ -279,6 +279,12 @@ class ToolCallFailed(UpstreamFailed):
     code, title = "tool_call_failed", "Tool call failed"
 
 
+class OutcomeUnknown(ToolCallFailed):
+    """A tool call was begun, and nobody knows whether it took effect. Look before repeating it."""
+
+    code, title = "outcome_unknown", "Outcome unknown"
+
+
 class ModelFailed(UpstreamFailed):
     """The language model is not reachable or failed."""
 

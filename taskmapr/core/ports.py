@@ -254,8 +254,9 @@ class ToolServers(Protocol):
         Opens the session if there is none. Has no deadline of its own beyond connecting: the caller
         gives up by cancelling, and the server is told, but may go on. Never sends a call twice that
         a server may have begun. Raises ToolServerUnavailable when the server cannot be reached (the
-        call did not begin) and ToolCallFailed (the tool said so, or the connection broke meanwhile;
-        no text holds a secret of the address).
+        call did not begin), ToolCallFailed when the server answered that it failed or refused it,
+        and OutcomeUnknown when it was sent and no readable answer came: the connection broke, or
+        something between here and there answered instead. No text holds a secret of the address.
         """
 
     async def close(self) -> None:

@@ -74,6 +74,14 @@ def add_note(text: str) -> str:
     return "noted"
 
 
+@server.tool(annotations=WRITES, structured_output=False)
+async def note_and_hang(text: str) -> str:
+    """Write a note and never say so."""
+    add_note(text)
+    await anyio.sleep(3600)
+    return "noted"
+
+
 @server.tool(annotations=DESTROYS, structured_output=False)
 def wipe() -> str:
     """Delete every note."""

@@ -18,7 +18,7 @@ import pytest
 from orchestration.adapters import mcp_keeper
 from orchestration.adapters.mcp_absent import NoToolServers
 from orchestration.adapters.mcp_client import McpSessions
-from taskmapr.core.errors import ToolCallFailed, ToolServerUnavailable
+from taskmapr.core.errors import OutcomeUnknown, ToolCallFailed, ToolServerUnavailable
 from taskmapr.core.ports import ToolServerAddress
 from tests.mcpserver.process import McpProcess, stdio_address
 
@@ -108,7 +108,7 @@ async def test_lists_and_calls_over_every_transport_and_revision(
     assert report.revision == REVISIONS[request.node.callspec.params["address"]]
     assert report.software == "test-tools 1.2.3"
     tools = {tool.name: tool for tool in report.tools}
-    assert len(tools) == 10
+    assert len(tools) == 11
     assert tools["echo"].summary == "Say the text again."
     assert tools["echo"].input_schema["required"] == ["text"]
     assert (tools["echo"].is_read_only, tools["echo"].is_destructive) == (True, None)
@@ -126,10 +126,12 @@ async def test_lists_and_calls_over_every_transport_and_revision(
 async def test_a_failing_tool_is_an_error_in_its_own_words(
     sessions: McpSessions, address: ToolServerAddress
 ) -> None:
-    with pytest.raises(ToolCallFailed, match="the shelf is empty"):
+    with pytest.raises(ToolCallFailed, match="the shelf is empty") as failed:
         await sessions.call(address, "fail", {"reason": "the shelf is empty"})
-    with pytest.raises(ToolCallFailed, match="nosuch"):
+    with pytest.raises(ToolCallFailed, match="nosuch") as refused:
         await sessions.call(address, "nosuch", {})
+    assert not isinstance(failed.value, OutcomeUnknown)
+    assert not isinstance(refused.value, OutcomeUnknown)
 
     assert await sessions.call(address, "echo", {"text": "and on"}) == "and on"
 
@@ -202,7 +204,7 @@ async def test_a_server_that_dies_in_a_call_is_an_error_and_comes_back(
     server = None if kind == "stdio" else own(kind)
     address = stdio_address() if server is None else server.address()
 
-    with pytest.raises(ToolCallFailed, match="Whether it took effect is unknown"):
+    with pytest.raises(OutcomeUnknown, match="Whether it took effect is unknown"):
         await sessions.call(address, "die", {})
 
     if server is not None:
