@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from agents_cfg.models import ModelProfile, OverlayProfile
+from agents_cfg.selectors.fresh import fresh
 from taskmapr.core.errors import DatabaseUnavailable, ModelNotConfigured, NotFound
 from taskmapr.core.ports import ModelEndpoint
-from taskmapr.foundation.database_state import (
-    database_is_away,
-    database_went_away,
-    is_connection_loss,
-)
+from taskmapr.foundation.database_state import database_went_away, is_connection_loss
 
-#: Seconds for which a process uses a profile before it looks again.
-FRESH_S: Final = 2.0
-MOST_KNOWN: Final = 1000
 #: Fallbacks of fallbacks are followed this far; also ends circles.
 MAX_FALLBACKS: Final = 3
 
@@ -30,48 +23,9 @@ _NAME: Final = re.compile(r"[\w-]{1,80}")
 T = TypeVar("T")
 
 
-class _Fresh:
-    """Remembers answers for FRESH_S seconds: starts of runs come in bursts and ask the same.
-
-    While Postgres is away, what was known last holds on.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[object, tuple[float, object]] = {}
-
-    def get(self, key: object, make: Callable[[], T]) -> T:
-        now = time.monotonic()
-        known = self._known.get(key)
-        if known is not None and (known[0] > now or database_is_away()):
-            return cast("T", known[1])
-        if len(self._known) >= MOST_KNOWN and not database_is_away():
-            # Keys hold what requests say of themselves: nobody may fill the memory with them.
-            self._known.clear()
-        try:
-            value = make()
-        except (OperationalError, InterfaceError) as error:
-            if known is None or not is_connection_loss(error):
-                raise
-            database_went_away(error)
-            return cast("T", known[1])
-        self._known[key] = (now + FRESH_S, value)
-        return value
-
-    def known(self, key: object) -> object | None:
-        """What was known last, however long ago."""
-        known = self._known.get(key)
-        return None if known is None else known[1]
-
-    def forget(self) -> None:
-        self._known.clear()
-
-
-_fresh = _Fresh()
-
-
 def profiles_forget() -> None:
-    """Let the next question go to the database: after a change in this process, and in tests."""
-    _fresh.forget()
+    """Let the next question go to the database: after a change in this process."""
+    fresh.forget()
 
 
 def profile_choose(*, name: str | None, origin: str | None) -> OverlayProfile:
@@ -80,13 +34,13 @@ def profile_choose(*, name: str | None, origin: str | None) -> OverlayProfile:
     Raises NotFound for an unknown name. Without any stored profile the built-in defaults hold.
     """
     chosen = _unless_away(
-        lambda: _fresh.get(("choose", name, origin), lambda: _choose(name, origin))
+        lambda: fresh.get(("choose", name, origin), lambda: _choose(name, origin))
     )
     if chosen is not None:
         return chosen
     if name is not None:
         raise DatabaseUnavailable(f"The profile {name!r} cannot be looked up.")
-    default = _fresh.known(("choose", None, None))
+    default = fresh.known(("choose", None, None))
     return default if isinstance(default, OverlayProfile) else OverlayProfile(name="default")
 
 
@@ -135,7 +89,7 @@ def profile_origins() -> set[str]:
 
 def profile_get(profile_id: int | None) -> OverlayProfile:
     """A stored profile by id; the built-in defaults if it is gone."""
-    return _fresh.get(("get", profile_id), lambda: _get(profile_id))
+    return fresh.get(("get", profile_id), lambda: _get(profile_id))
 
 
 def _get(profile_id: int | None) -> OverlayProfile:
@@ -152,7 +106,7 @@ def endpoint_for(profile: OverlayProfile, asked: str | None = None) -> ModelEndp
     """
     wanted = asked if asked and asked in profile.allowed_models else None
     found = _unless_away(
-        lambda: _fresh.get(
+        lambda: fresh.get(
             ("endpoint", profile.model_id, wanted), lambda: _endpoint(profile, wanted)
         )
     )

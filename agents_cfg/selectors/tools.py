@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents_cfg.models import McpServer, McpServerState, Tool
-from agents_cfg.selectors.profiles import _fresh
+from agents_cfg.selectors.fresh import fresh
 
+_KEY: Final = "tools"
 _TIMES: Final = frozenset({"_state", "seen_at", "checked_at", "updated_at"})
 
 
@@ -40,7 +41,13 @@ class KnownTools:
 
 def tools_known() -> KnownTools:
     """At most FRESH_S seconds old. Two queries when it is older."""
-    return _fresh.get("tools", _read)
+    return fresh.get(_KEY, _read)
+
+
+def tools_known_last() -> KnownTools | None:
+    """What was read last, however long ago; None before the first look. Asks no database."""
+    known = fresh.known(_KEY)
+    return known if isinstance(known, KnownTools) else None
 
 
 def _read() -> KnownTools:

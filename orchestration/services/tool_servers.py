@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from agents_cfg.selectors.mcp import mcp_addresses
+from agents_cfg.selectors.tools import tools_known
 from agents_cfg.services.mcp_reports import mcp_reports_write
 from agents_cfg.services.mcp_servers import mcp_environment_apply
 from agents_cfg.services.tools import registry_tools_write
@@ -30,3 +31,5 @@ def mcp_servers_check(at_once: Collection[int] = (), *, submit: Submit) -> None:
     servers = wired.ports().tool_servers()
     asked = submit(servers.check(mcp_addresses(), at_once=at_once))
     mcp_reports_write(asked.result(timeout=PATIENCE_S))
+    # A worker that had no run before Postgres goes away knows what operators switched off.
+    tools_known()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agents_cfg.models import OverlayProfile, Tool
-from agents_cfg.selectors.tools import KnownTools, tools_known
+from agents_cfg.selectors.tools import KnownTools, tools_known, tools_known_last
 from agents_cfg.services.tools import danger_raised
 from orchestration.tools.mcp import mcp_tool_spec
 from taskmapr.core.tools import ToolSpec, is_named, model_name_of, registry
@@ -46,9 +46,11 @@ def tools_offered(profile: OverlayProfile) -> Offered:
 def tools_without_database(profile: OverlayProfile) -> Offered:
     """What is left while Postgres is away: nothing that needs the effect ledger or a question.
 
-    What operators say holds as it was read last. Does not touch the database.
+    What operators say holds as this process read it last, for a run or in a chore. Does not touch
+    the database.
     """
-    specs = _specs(_last.known if _last else KnownTools.nothing())
+    known = tools_known_last() or (_last.known if _last else KnownTools.nothing())
+    specs = _specs(known)
     offered = _offered(specs, profile)
     left = [
         spec

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from agents_cfg.selectors.profiles import profiles_forget
+from agents_cfg.selectors.fresh import fresh
 from orchestration.models import Run
 from orchestration.services.leases import Claim, lease_claim
 from orchestration.services.run_start import NewRun, run_start
@@ -50,7 +50,7 @@ def ports(
 ) -> Iterator[wired.Ports]:
     """The real bundle with recording stand-ins for what leaves the process."""
     real = wired.ports()
-    profiles_forget()
+    fresh.clear()
     wired.wire(replace(real, queue=queue, signals=signals, log=live_log))
     yield wired.ports()
     wired.wire(real)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +11,15 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from agents_cfg.models import McpServer, OverlayProfile, Tool
+from agents_cfg.selectors.fresh import fresh
 from agents_cfg.selectors.profiles import profiles_forget
 from agents_cfg.services.tools import registry_tools_write
+from orchestration.services.tool_servers import mcp_servers_check
+from orchestration.tools import offered
 from orchestration.tools.offered import tools_offered, tools_without_database
 from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput
+from taskmapr.core.ports import ToolServerReport
 from taskmapr.core.tools import ToolContext, registry
 
 pytestmark = pytest.mark.django_db
@@ -32,14 +37,17 @@ class Called:
         self.calls.append((address.name, tool, arguments, meta))
         return "done"
 
+    async def check(self, addresses: Any, *, at_once: Any = ()) -> list[ToolServerReport]:
+        return []
+
 
 @pytest.fixture(autouse=True)
 def called() -> Iterator[Called]:
     real, called = wired.ports(), Called()
     wired.wire(replace(real, tool_servers=lambda: called))
-    profiles_forget()
+    fresh.clear()
     yield called
-    profiles_forget()
+    fresh.clear()
     wired.wire(real)
 
 
@@ -57,8 +65,8 @@ def tool(server: McpServer, name: str, **changes: Any) -> Tool:
 
 def names(profile: OverlayProfile | None = None) -> set[str]:
     profiles_forget()
-    offered = tools_offered(profile or OverlayProfile(name="p", tools=[])).tools
-    return {spec.name for spec in offered}
+    found = tools_offered(profile or OverlayProfile(name="p", tools=[])).tools
+    return {spec.name for spec in found}
 
 
 @pytest.mark.req("OV-40", "OV-43")
@@ -98,10 +106,10 @@ def test_the_model_is_told_which_servers_are_away(shop: McpServer) -> None:
     McpServer.objects.update(state="unavailable")
     profiles_forget()
 
-    offered = tools_offered(OverlayProfile(tools=[]))
+    told = tools_offered(OverlayProfile(tools=[]))
 
-    assert offered.tools == []
-    assert offered.missing == ("the tools of shop",)
+    assert told.tools == []
+    assert told.missing == ("the tools of shop",)
     assert tools_offered(OverlayProfile(tools=[], mcp_servers=["other"])).missing == ()
 
 
@@ -151,17 +159,17 @@ def test_names_are_spelled_for_models_and_never_meet(shop: McpServer) -> None:
         tool(shop, name)
     profiles_forget()
 
-    offered = tools_offered(OverlayProfile(tools=[]))
+    found = tools_offered(OverlayProfile(tools=[]))
 
-    spelled = {spec.name: spec.model_name for spec in offered.tools}
+    spelled = {spec.name: spec.model_name for spec in found.tools}
     assert spelled["mcp:shop.find.order"] == "mcp_shop_find_order"
     assert spelled["mcp:shop.Find-Order"] == "mcp_shop_Find-Order"
     assert spelled["mcp:shop.find_order"].startswith("mcp_shop_find_order_")
     assert len(spelled[f"mcp:shop.{'x' * 100}"]) == 64
     assert len(set(spelled.values())) == 4
     for name, model_name in spelled.items():
-        assert offered.get(model_name) is offered.get(name)
-    assert offered.get("mcp_shop_other") is None
+        assert found.get(model_name) is found.get(name)
+    assert found.get("mcp_shop_other") is None
 
 
 @pytest.mark.req("OV-05", "OV-72")
@@ -198,3 +206,51 @@ def test_a_schema_that_refers_elsewhere_is_never_fetched(shop: McpServer) -> Non
 
     with pytest.raises(InvalidInput, match="refers to something"):
         spec.check({"what": "x"})
+
+
+@pytest.mark.req("OV-63")
+@pytest.mark.parametrize("forgets", [False, True], ids=["after a run", "after a change here"])
+def test_what_was_switched_off_stays_off_while_postgres_is_away(
+    shop: McpServer, forgets: bool
+) -> None:
+    registry_tools_write()
+    tool(shop, "find")
+    tool(shop, "hidden", is_enabled=False)
+    Tool.objects.filter(name="ui.navigate").update(is_enabled=False)
+    Tool.objects.filter(name="ui.scroll_to").update(needs_approval=True)
+    profile = OverlayProfile(tools=["ui.*"])
+    assert "ui.scroll_to" in names(profile)
+
+    if forgets:
+        profiles_forget()
+    left = {spec.name for spec in tools_without_database(profile).tools}
+
+    assert "ui.highlight" in left
+    assert "mcp:shop.find" in left
+    assert not left & {"ui.navigate", "ui.scroll_to", "mcp:shop.hidden"}
+
+
+@pytest.mark.req("OV-63")
+def test_a_worker_without_a_run_knows_from_its_chore(
+    monkeypatch: pytest.MonkeyPatch, called: Called
+) -> None:
+    registry_tools_write()
+    Tool.objects.filter(name="ui.navigate").update(is_enabled=False)
+    monkeypatch.setattr(offered, "_last", None)
+    fresh.clear()
+    profile = OverlayProfile(tools=["ui.navigate"])
+    assert [spec.name for spec in tools_without_database(profile).tools] == ["ui.navigate"]
+
+    mcp_servers_check(submit=_at_once)
+
+    assert tools_without_database(profile).tools == []
+
+
+def _at_once(coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(async_to_sync(_awaited)(coroutine))
+    return future
+
+
+async def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return await coroutine
