@@ -11,6 +11,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
+from agents_cfg.selectors.mcp import McpState, mcp_state
+from agents_cfg.selectors.profiles import endpoint_for, profile_choose
 from orchestration.admin.charts import Chart, Plot, Series, lines, stacked_bars
 from orchestration.selectors.analytics import (
     TOOL_RUNS,
@@ -25,7 +27,7 @@ from orchestration.selectors.analytics import (
     tools_used,
 )
 from taskmapr.core import wired
-from taskmapr.core.errors import QueueUnavailable
+from taskmapr.core.errors import ModelNotConfigured, QueueUnavailable
 from taskmapr.core.ports import WorkerInfo
 from taskmapr.foundation.figures import NONE, UNKNOWN, count_text, duration_text, money_text
 
@@ -224,4 +226,28 @@ def _dependencies(has_redis: bool, workers: int) -> list[tuple[str, str, str]]:
     alive = ("healthy", f"{workers} alive") if workers else ("unhealthy", "none alive")
     if not has_redis:
         alive = ("degraded", UNKNOWN)
-    return [("Database", "healthy", "connected"), ("Redis", *redis), ("Workers", *alive)]
+    return [
+        ("Database", "healthy", "connected"),
+        ("Redis", *redis),
+        ("Workers", *alive),
+        ("Model", *_model_state()),
+        ("MCP servers", *_MCP_STATES[mcp_state()]),
+    ]
+
+
+_MCP_STATES: Final[dict[McpState, tuple[str, str]]] = {
+    "available": ("healthy", "available"),
+    "unavailable": ("degraded", "not all reachable"),
+    "not configured": ("cancelled", "none set up"),
+}
+
+
+def _model_state() -> tuple[str, str]:
+    """What the default profile's runs are answered by."""
+    try:
+        endpoint = endpoint_for(profile_choose(name=None, origin=None))
+    except ModelNotConfigured:
+        return "unhealthy", "none set up"
+    if endpoint.adapter == "offline":
+        return "degraded", "built-in stand-in"
+    return "healthy", endpoint.model

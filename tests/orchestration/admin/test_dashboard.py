@@ -159,6 +159,8 @@ def test_shows_what_waits_and_who_works(
     assert shown["work"].by_status == {"paused": 1}
     assert shown["queues"] == [("runs.overlay", 5)]
     assert ("Workers", "healthy", "1 alive") in shown["dependencies"]
+    assert ("Model", "degraded", "built-in stand-in") in shown["dependencies"]
+    assert ("MCP servers", "cancelled", "none set up") in shown["dependencies"]
     assert "3 / 600" in admin_client.get(HOME).content.decode()
 
 
