@@ -15,6 +15,7 @@ from redis.connection import AbstractConnection
 
 from taskmapr.foundation import allowances
 from taskmapr.foundation.allowances import Standing, Window, allowance_take
+from taskmapr.foundation.telemetry.outages import Outage
 from taskmapr.foundation.throttling import client_network
 from taskmapr.stack.redis import EmbeddedRedis
 from taskmapr.users.models import User
@@ -139,6 +140,8 @@ def test_while_redis_is_away_nobody_is_refused_and_one_line_says_so(
 ) -> None:
     monkeypatch.setattr(allowances, "_outage", allowances._Outage())
     monkeypatch.setattr(allowances, "PAUSE_S", 0.0)
+    told = Outage("Redis cannot be reached", impact="Something.", action="Going on.")
+    monkeypatch.setattr(allowances, "REDIS", told)
     limited(principal=1)
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
 
@@ -146,7 +149,7 @@ def test_while_redis_is_away_nobody_is_refused_and_one_line_says_so(
         answers = [post(as_ada) for _ in range(3)]
 
     assert {answer.status_code for answer in answers} == {422}
-    assert len([r for r in caplog.records if "not counted" in r.getMessage()]) == 1
+    assert len([r for r in caplog.records if "Redis cannot be reached" in r.getMessage()]) == 1
 
 
 def test_a_redis_that_failed_is_left_alone_for_a_while(

@@ -51,7 +51,7 @@ def pid_told(process: Process, name: str) -> int:
 
 
 def test_lines_carry_the_name_of_who_speaks(start: Start) -> None:
-    toy = start("talker=print('one'); print('two', end='');" + SLEEP)
+    toy = start(r"talker=print('one\ntwo', end='', flush=True);" + SLEEP)
     assert toy.wait_for("one") == "talker   | one"
     toy.signal(signal.SIGTERM)
     toy.wait()
