@@ -29,11 +29,16 @@ class RedisStandby:
         with _reachable():
             return _document(self._client.get(_name(key)))
 
-    def update(self, key: str, change: Callable[[Document | None], tuple[Document | None, R]]) -> R:
+    def update(
+        self,
+        key: str,
+        change: Callable[[Document | None], tuple[Document | None, R]],
+        adding: Callable[[R], Mapping[str, bytes]] = lambda result: {},
+    ) -> R:
         with _reachable(), self._client.pipeline() as pipe:
             while True:
                 try:
-                    return _changed(pipe, _name(key), change)
+                    return _changed(pipe, _name(key), change, adding)
                 except WatchError:
                     # Somebody was faster: look again. Each round, one of those who try succeeds.
                     continue
@@ -87,7 +92,10 @@ class RedisStandby:
 
 
 def _changed(
-    pipe: Pipeline, name: str, change: Callable[[Document | None], tuple[Document | None, R]]
+    pipe: Pipeline,
+    name: str,
+    change: Callable[[Document | None], tuple[Document | None, R]],
+    adding: Callable[[R], Mapping[str, bytes]],
 ) -> R:
     """One attempt. Raises WatchError when the document changed under it."""
     pipe.watch(name)
@@ -98,6 +106,9 @@ def _changed(
         pipe.delete(name)
     else:
         pipe.set(name, orjson.dumps(document), ex=LIFE_S)
+    for key, item in adding(result).items():
+        pipe.rpush(_name(key), item)
+        pipe.expire(_name(key), LIFE_S)
     pipe.execute()
     return result
 

@@ -14,7 +14,7 @@ from orchestration.services.run_end import run_cancel, run_fail_unclaimed
 from orchestration.standby.ending import standby_cancel, standby_fail_unclaimed
 from orchestration.standby.reading import standby_history, standby_readable
 from orchestration.standby.rows import standby_events
-from taskmapr.core.errors import NotFound, NoWorker, QueueUnavailable, TaskMaprError
+from taskmapr.core.errors import NotFound, NoWorker, QueueUnavailable, Unavailable
 from taskmapr.core.events import Event
 from taskmapr.core.ports import Sealer
 from taskmapr.foundation.database_state import (
@@ -29,7 +29,7 @@ T = TypeVar("T")
 def stored_or_standby(stored: Callable[[], T], standby: Callable[[], T]) -> T:
     """What Postgres says; while it is away, or does not know of the thing, what Redis says.
 
-    Raises what `stored` raises when Redis does not know it either.
+    Raises what `stored` raises when Redis does not know it either, or cannot be asked.
     """
     if database_is_away():
         return standby()
@@ -43,7 +43,7 @@ def stored_or_standby(stored: Callable[[], T], standby: Callable[[], T]) -> T:
     except NotFound as missing:
         try:
             return standby()
-        except TaskMaprError:
+        except (NotFound, Unavailable):
             raise missing from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -34,21 +35,23 @@ from taskmapr.core.events import Event, RunFinished, data_of, kind_of
 from taskmapr.core.ports import Document, Parcel
 from taskmapr.core.run_state import QUEUED, RUNNING, advance, fold
 
+logger = logging.getLogger(__name__)
+
 
 def standby_cancel(
     *, run_id: UUID, user_id: UUID, by: str, reason: str = "cancelled_by_user"
 ) -> None:
     """The counterpart of `run_cancel`. Raises RunNotFound and AlreadyFinished."""
-    store = wired.ports().standby
-    run = standby_run(run_id, user_id=user_id)
-    if not is_open(run):
-        raise AlreadyFinished(details={"status": run["status"]})
-    if run["lease_until"] > time.time():
-        command = {"kind": CommandKind.CANCEL, "by": by, "data": {"reason": reason}}
-        store.push(commands_key(run_id), orjson.dumps(command))
-        wired.ports().signals.ring(run["lease_owner"], run_id)
-        return
-    standby_end(run_id, Verdict(cancel_reason=reason), when=is_unheld)
+    while is_open(run := standby_run(run_id, user_id=user_id)):
+        if not is_unheld(run):
+            command = {"kind": CommandKind.CANCEL, "by": by, "data": {"reason": reason}}
+            wired.ports().standby.push(commands_key(run_id), orjson.dumps(command))
+            wired.ports().signals.ring(run["lease_owner"], run_id)
+            return
+        if standby_end(run_id, Verdict(cancel_reason=reason), when=is_unheld):
+            return
+        # Somebody took it or ended it in that moment: look again.
+    raise AlreadyFinished(details={"status": run["status"]})
 
 
 def standby_fail_unclaimed(*, run_id: UUID) -> bool:
@@ -72,12 +75,23 @@ def standby_sweep() -> int:
     for session_id in store.marked(SESSIONS):
         document = store.read(session_key(session_id)) or {"runs": {}}
         for run_id, run in document["runs"].items():
-            if run["status"] == RUNNING and is_unheld(run):
-                verdict = Verdict(error=WorkerLost())
-                ended += standby_end(UUID(run_id), verdict, when=is_unheld)
-            elif run["status"] == QUEUED and _is_overdue(run):
-                _requeue(UUID(run_id))
+            try:
+                ended += _looked_after(UUID(run_id), run)
+            except QueueUnavailable:
+                raise
+            except Exception:
+                # One run that cannot be ended must not keep the others, nor what is to be moved.
+                logger.exception("run %s cannot be looked after", run_id)
     return ended
+
+
+def _looked_after(run_id: UUID, run: RunRow) -> bool:
+    """True when the run was ended."""
+    if run["status"] == RUNNING and is_unheld(run):
+        return standby_end(run_id, Verdict(error=WorkerLost()), when=is_unheld)
+    if run["status"] == QUEUED and _is_overdue(run):
+        _requeue(run_id)
+    return False
 
 
 def _is_overdue(run: RunRow) -> bool:
@@ -100,7 +114,10 @@ def _requeue(run_id: UUID) -> None:
 
 
 def standby_end(run_id: UUID, verdict: Verdict, *, when: Callable[[RunRow], bool]) -> bool:
-    """Write the last events of a run that nobody holds. False when `when` says no by now."""
+    """Write the last events of a run that nobody holds.
+
+    False when `when` says no by now, or somebody was faster.
+    """
 
     def fence(run: RunRow) -> int | None:
         if not (is_open(run) and when(run)):
@@ -115,7 +132,9 @@ def standby_end(run_id: UUID, verdict: Verdict, *, when: Callable[[RunRow], bool
     assert record is not None  # noqa: S101 - it was there a moment ago
     stored = _closing(run_id, record, token, verdict)
     batch = RunBatch(run_id=run_id, lease_token=token, events=stored[0], ending=stored[1])
-    _, successors = standby_batches_write([batch])
+    fenced, successors = standby_batches_write([batch])
+    if fenced:
+        return False  # a worker took it in that moment, and goes on with it
     last = stored[0][-1]
     wired.ports().log.announce(Parcel(run_id, token, last.seq, pack(stored[0]), is_terminal=True))
     standby_enqueue(successors)

@@ -13,7 +13,7 @@ import orjson
 from django.conf import settings
 
 from orchestration.log.store import Ending, RunBatch
-from orchestration.log.wire import pack
+from orchestration.log.wire import StoredEvent, pack
 from orchestration.models.command import CommandKind
 from orchestration.services.leases import Claim
 from orchestration.standby.records import (
@@ -127,33 +127,39 @@ def standby_batches_write(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[
     return fenced, successors
 
 
+#: What a write adds to the log, and the runs whose turn it is now.
+_Written = tuple[list[StoredEvent], list[UUID]]
+
+
 def _write(batch: RunBatch) -> list[UUID] | None:
     """The runs whose turn it is now; None when somebody else holds the run."""
     store = wired.ports().standby
     record = store.read(run_key(batch.run_id))
     if record is None:
         return None
-    key = session_key(record["session_id"])
-    document = store.read(key)
-    run = document["runs"].get(str(batch.run_id)) if document else None
-    if run is None or run["lease_token"] != batch.lease_token:
-        return None
-    missing = [event for event in batch.events if event.seq > run["last_seq"]]
-    if missing:
-        store.push(events_key(batch.run_id), pack(missing))
-    successors: list[UUID] | None = store.update(key, partial(_written, batch=batch))
-    return successors
+    # The log and the row change as one: a write that is tried again must not be there twice.
+    written: _Written | None = store.update(
+        session_key(record["session_id"]),
+        partial(_written, batch=batch),
+        adding=lambda new: {events_key(batch.run_id): pack(new[0])} if new and new[0] else {},
+    )
+    return None if written is None else written[1]
 
 
-def _written(document: Document | None, *, batch: RunBatch) -> tuple[Document | None, Any]:
+def _written(
+    document: Document | None, *, batch: RunBatch
+) -> tuple[Document | None, _Written | None]:
     run = document["runs"].get(str(batch.run_id)) if document else None
     if document is None or run is None or run["lease_token"] != batch.lease_token:
         return document, None
+    if not is_open(run):
+        return document, ([], _at_turn(document))  # it was written, and nobody heard of it
+    missing = [event for event in batch.events if event.seq > run["last_seq"]]
     run["last_seq"] = max(run["last_seq"], batch.events[-1].seq)
     if batch.ending is None:
-        return document, []
+        return document, (missing, [])
     _close(document, run, batch.run_id, batch.ending)
-    return document, _next_in(document)
+    return document, (missing, _next_in(document))
 
 
 def _close(document: Document, run: RunRow, run_id: UUID, ending: Ending) -> None:
@@ -184,3 +190,12 @@ def _next_in(document: Document) -> list[UUID]:
     run_id, run = next(iter(open_runs.items()))
     run["enqueued_at"] = time.time()
     return [UUID(run_id)]
+
+
+def _at_turn(document: Document) -> list[UUID]:
+    """Runs that may be taken. One of them may be queued already: a job too many does no harm."""
+    return [
+        UUID(run_id)
+        for run_id, run in document["runs"].items()
+        if run["status"] == QUEUED and run["enqueued_at"] is not None
+    ]

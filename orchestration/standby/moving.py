@@ -63,9 +63,16 @@ def _stored(document: Document) -> int:
     run_ids = [UUID(run_id) for run_id in document["runs"]]
     _strays_remove(run_ids)
     known = set(Run.objects.filter(pk__in=run_ids).values_list("pk", flat=True))
-    missing = [run_id for run_id in run_ids if run_id not in known]
+    records = {
+        run_id: record
+        for run_id in run_ids
+        if run_id not in known and (record := wired.ports().standby.read(run_key(run_id)))
+    }
+    # A session that was used for longer than a day outlives what was kept of its first runs.
+    missing = list(records)
     Run.objects.bulk_create(
-        _run(run_id, document["runs"][str(run_id)], session_id) for run_id in missing
+        _run(run_id, records[run_id], document["runs"][str(run_id)], session_id)
+        for run_id in missing
     )
     events_copy(encode(event) for run_id in missing for event in standby_events(run_id, 0))
     Message.objects.bulk_create(
@@ -106,8 +113,7 @@ def _strays_remove(run_ids: list[UUID]) -> None:
         cursor.execute("SET LOCAL taskmapr.erasing = 'off'")
 
 
-def _run(run_id: UUID, row: dict[str, Any], session_id: str) -> Run:
-    record = wired.ports().standby.read(run_key(run_id)) or {}
+def _run(run_id: UUID, record: Document, row: dict[str, Any], session_id: str) -> Run:
     ending = dict(row["ending"])
     finished_at = time_of(ending.pop("finished_at"))
     profile_id = record["profile_id"]

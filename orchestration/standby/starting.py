@@ -58,9 +58,16 @@ def _start(new: NewRun, setup: StandbySetup) -> StartedRun:
     at = datetime.now(UTC)
     store.update(run_key(new.run_id), lambda _: (_record(new, setup, at), None))
     store.mark(SESSIONS, new.session_id)
-    resumed, waiting = store.update(session_key(new.session_id), partial(_begin, new=new, at=at))
-    created = _created(new, resumed or known_owner is not None, at)
-    store.push(events_key(new.run_id), pack([encode(created)]))
+
+    def created_of(begun: tuple[bool, bool]) -> Event:
+        return _created(new, begun[0] or known_owner is not None, at)
+
+    begun = store.update(
+        session_key(new.session_id),
+        partial(_begin, new=new, at=at),
+        adding=lambda begun: {events_key(new.run_id): pack([encode(created_of(begun))])},
+    )
+    created, waiting = created_of(begun), begun[1]
     if not waiting:
         try:
             standby_enqueue([new.run_id])

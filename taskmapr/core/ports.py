@@ -377,11 +377,17 @@ class StandbyStore(Protocol):
 
     def read(self, key: str) -> Document | None: ...
 
-    def update(self, key: str, change: Callable[[Document | None], tuple[Document | None, R]]) -> R:
+    def update(
+        self,
+        key: str,
+        change: Callable[[Document | None], tuple[Document | None, R]],
+        adding: Callable[[R], Mapping[str, bytes]] = lambda result: {},
+    ) -> R:
         """Replace a document by what `change` makes of it (None: remove it), as one step.
 
         `change` may be called again when somebody else was faster; what it raises reaches the
-        caller, and nothing is changed then. Returns its second value.
+        caller, and nothing is changed then. Returns its second value, of which `adding` makes what
+        the same step adds to the ends of lists, by their keys.
         """
 
     def push(self, key: str, *items: bytes) -> None:

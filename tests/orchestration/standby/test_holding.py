@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
+from redis import Redis
 
+from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.log.endings import Verdict
 from orchestration.log.store import RunBatch
 from orchestration.log.wire import encode
+from orchestration.standby import ending
 from orchestration.standby.ending import standby_cancel, standby_fail_unclaimed, standby_sweep
 from orchestration.standby.holding import (
     standby_batches_write,
@@ -17,8 +22,10 @@ from orchestration.standby.holding import (
     standby_leases_renew,
 )
 from orchestration.standby.reading import standby_history, standby_messages_before
+from orchestration.standby.records import events_key
 from orchestration.standby.rows import standby_events, standby_run
-from taskmapr.core.errors import AlreadyFinished, RunNotFound
+from taskmapr.core import wired
+from taskmapr.core.errors import AlreadyFinished, QueueUnavailable, RunNotFound
 from taskmapr.core.events import Event, RunStarted, TextDelta
 from taskmapr.core.run_state import fold
 from taskmapr.users.models import User
@@ -173,3 +180,92 @@ def test_a_cancelled_run_keeps_its_partial_answer(begin: Begin, ada: User) -> No
 
     page, _ = standby_history(session_id="s-1", user_id=ada.pk, limit=9, before=None)
     assert [(m.content, m.is_partial) for m in page] == [("Hello", False), ("Half", True)]
+
+
+class LosingStandby(RedisStandby):
+    """Loses the connection once: before a change arrives, or before its answer does."""
+
+    loses: str = ""
+
+    def update(self, *args: Any, **kwargs: Any) -> Any:
+        loses, self.loses = self.loses, ""
+        if loses == "the change":
+            raise QueueUnavailable
+        result = super().update(*args, **kwargs)
+        if loses == "the answer":
+            raise QueueUnavailable
+        return result
+
+
+@pytest.mark.parametrize("lost", ["the change", "the answer"])
+def test_a_write_that_redis_did_not_confirm_is_there_once(
+    begin: Begin, ada: User, redis_url: str, lost: str
+) -> None:
+    run_id, waiting = begin().run_id, begin().run_id
+    claim = claimed(run_id)
+    with Redis.from_url(redis_url, socket_timeout=2) as client:
+        losing = LosingStandby(client)
+        wired.wire(replace(wired.ports(), standby=losing))
+        losing.loses = lost
+        told = (RunStarted(attempt=1, worker="w1"), TextDelta(text="Hi"))
+        with pytest.raises(QueueUnavailable):
+            write(claim, *told, verdict=Verdict())
+
+        successors = write(claim, *told, verdict=Verdict())
+
+    log = standby_events(run_id, 0)
+    assert [event.seq for event in log] == list(range(1, len(log) + 1))
+    assert fold(log).status == "succeeded"
+    assert successors == [waiting]
+    page, _ = standby_history(session_id="s-1", user_id=ada.pk, limit=9, before=None)
+    assert [m.content for m in page] == ["Hello", "Hi", "Hello"]
+
+
+def claim_it_in_between(monkeypatch: pytest.MonkeyPatch, run_id: UUID) -> None:
+    """A worker takes the run after it was fenced for its end, and before the end is written."""
+    read, taken = ending.standby_events, []
+
+    def reading(which: UUID, after: int) -> list[Event]:
+        if not taken:
+            taken.append(standby_lease_claim(run_id=run_id, worker_id="w2"))
+        return read(which, after)
+
+    monkeypatch.setattr(ending, "standby_events", reading)
+
+
+def test_a_run_that_is_taken_while_it_is_ended_goes_on(
+    begin: Begin, live_log: RecordingLog, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = begin().run_id
+    settings.TASKMAPR = {**settings.TASKMAPR, "no_worker_after_s": 0}
+    claim_it_in_between(monkeypatch, run_id)
+
+    assert not standby_fail_unclaimed(run_id=run_id)
+
+    assert standby_run(run_id)["status"] == "running"
+    assert [parcel for parcel in live_log.parcels if parcel.is_terminal] == []
+
+
+def test_a_run_that_is_taken_while_it_is_cancelled_is_told(
+    begin: Begin, ada: User, signals: RecordingSignals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = begin().run_id
+    claim_it_in_between(monkeypatch, run_id)
+
+    standby_cancel(run_id=run_id, user_id=ada.pk, by="ada")
+
+    ((told, kind, _, _),) = standby_commands_take([run_id])
+    assert (told, kind.value, signals.bells) == (run_id, "cancel", [("w2", run_id)])
+
+
+def test_a_run_that_cannot_be_ended_does_not_keep_the_others(
+    begin: Begin, store: RedisStandby
+) -> None:
+    broken, lost = (claimed(begin(session_id=name).run_id) for name in ("s-1", "s-2"))
+    store.forget(events_key(broken.run_id))
+    for claim in (broken, lost):
+        standby_hand_back(run_id=claim.run_id, lease_token=claim.lease_token)
+
+    assert standby_sweep() == 1
+
+    assert standby_run(lost.run_id)["status"] == "failed"

@@ -63,6 +63,20 @@ def test_a_move_that_was_interrupted_is_repeated(begin: Begin, store: RedisStand
     assert Message.objects.count() == 2
 
 
+def test_runs_that_redis_has_forgotten_do_not_keep_the_others(
+    begin: Begin, store: RedisStandby
+) -> None:
+    first, second = begin().run_id, begin().run_id
+    finish(first)
+    finish(second)
+    store.forget(run_key(first))  # its day was over
+
+    assert standby_session_move("s-1") == 1
+
+    assert Run.objects.get().pk == second
+    assert set(Message.objects.values_list("run_id", flat=True)) == {second}
+
+
 def test_a_session_of_that_name_goes_on(begin: Begin, start: StartRun) -> None:
     start()
     run_id = begin().run_id
