@@ -54,7 +54,8 @@ class AssistantEngine:
         held.continues_unread = setup.continues_unread
         self._answering = setup.endpoint
         ui_options = setup.profile.ui_options()
-        self._sink = AnswerSink(held, rules_of(ui_options, held.claim.input))
+        rules = rules_of(ui_options, held.claim.input, kinds=setup.written_kinds)
+        self._sink = AnswerSink(held, rules)
         self._caller = ToolCaller(held, self._context)
         for call in held.transcript.pending_calls:
             await self._caller(call, self._offered(call.name))

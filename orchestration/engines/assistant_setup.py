@@ -19,6 +19,7 @@ from orchestration.services.leases import Claim
 from orchestration.standby.reading import standby_messages_before
 from orchestration.standby.records import StandbySetup
 from orchestration.tools.offered import Offered, tools_offered, tools_without_database
+from orchestration.tools.ui import kinds_without_call
 from taskmapr.core.ports import ModelEndpoint
 
 
@@ -29,6 +30,8 @@ class Setup:
     profile: ProfileView
     endpoint: ModelEndpoint
     offered: Offered
+    #: Kinds of page actions that the model may write into its text.
+    written_kinds: frozenset[str]
     max_turns: int
     continues_unread: bool
     #: The session's chat messages before this prompt, oldest first.
@@ -58,28 +61,28 @@ def setup_of(claim: Claim, request: OverlayRequest) -> Setup:
             sessions=row.recall_sessions,
             preferences=row.recall_preferences,
         )
-    offered = tools_offered(row) if endpoint.supports_tools else Offered(tools=[])
-    return _setup(row, endpoint, offered, earlier, recalled)
+    return _setup(row, endpoint, tools_offered(row), earlier, recalled)
 
 
 def _standby_setup_of(claim: Claim, standby: StandbySetup) -> Setup:
     row, endpoint = standby.profile, standby.endpoint
     earlier = standby_messages_before(session_id=claim.session_id or "", run_id=claim.run_id)
-    offered = tools_without_database(row) if endpoint.supports_tools else Offered(tools=[])
-    return _setup(row, endpoint, offered, earlier, Recalled())
+    return _setup(row, endpoint, tools_without_database(row), earlier, Recalled())
 
 
 def _setup(
     row: OverlayProfile,
     endpoint: ModelEndpoint,
-    offered: Offered,
+    allowed: Offered,
     earlier: list[SessionMessage],
     recalled: Recalled,
 ) -> Setup:
+    """allowed: the tools of the profile's runs, whether this model can call tools or not."""
     return Setup(
         profile=profile_view(row, supports_tools=endpoint.supports_tools),
         endpoint=endpoint,
-        offered=offered,
+        offered=allowed if endpoint.supports_tools else Offered(tools=[]),
+        written_kinds=kinds_without_call(allowed.tools),
         max_turns=row.max_turns or settings.TASKMAPR["max_turns"],
         continues_unread=row.disconnect_policy == "continue",
         remembered=_remembered(earlier),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from orchestration.tools.ui_actions import (
@@ -67,6 +67,17 @@ _STEPS: Final[dict[str, Any]] = {
     "minItems": 1,
     "maxItems": MAX_STEPS,
 }
+
+
+def kinds_without_call(offered: Iterable[ToolSpec]) -> frozenset[str]:
+    """The actions that a model may also write into its text: those whose tool is offered, and that
+    need neither a person's word nor the ledger, which only calls can have."""
+    free = {
+        spec.name
+        for spec in offered
+        if not (spec.needs_approval or spec.has_effect or spec.danger == "dangerous")
+    }
+    return frozenset(kind for name, kind, _, _ in _TOOLS if name in free)
 
 
 def _queue(ctx: ToolContext, kind: str, args: Mapping[str, Any]) -> dict[str, Any]:

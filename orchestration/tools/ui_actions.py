@@ -44,6 +44,8 @@ class ActionRules:
     click: bool = False
     click_submit: bool = False
     custom_names: tuple[str, ...] = ()
+    #: Kinds of actions that may be asked for; None: whoever asks was looked at before.
+    kinds: frozenset[str] | None = None
     #: `domElements` of the stored request.
     dom_elements: list[Any] = field(default_factory=list)
 
@@ -53,9 +55,15 @@ class ActionRules:
         return element_index(self.dom_elements)
 
 
-def rules_of(options: Mapping[str, Any], request: Mapping[str, Any]) -> ActionRules:
+def rules_of(
+    options: Mapping[str, Any],
+    request: Mapping[str, Any],
+    *,
+    kinds: frozenset[str] | None = None,
+) -> ActionRules:
     """The rules from a profile's `ui` options and a run's stored request."""
     return ActionRules(
+        kinds=kinds,
         origins=tuple(options.get("origins") or ()),
         click=bool(options.get("click")),
         click_submit=bool(options.get("click_submit")),
@@ -73,6 +81,8 @@ def check_action(kind: str, payload: Mapping[str, Any], rules: ActionRules) -> P
     check = _CHECKS.get(kind)
     if check is None:
         raise InvalidInput.of(("type", f"unknown action {kind[:40]!r}"))
+    if rules.kinds is not None and kind not in rules.kinds:
+        raise ToolDenied("The tool of this action is not offered here.")
     if not isinstance(payload, Mapping):
         raise InvalidInput.of(("payload", "must be an object"))
     return check(payload, rules)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from agents_cfg.models import OverlayProfile
+from agents_cfg.models import ModelProfile, OverlayProfile, Tool
 from agents_cfg.selectors.profiles import profiles_forget
+from agents_cfg.services.tools import registry_tools_write
 from orchestration.log.store import events_all
 from orchestration.models import Approval, Message, Run, Session
 from orchestration.selectors.sessions import session_export
@@ -204,6 +205,44 @@ def test_a_hostile_block_is_stripped_warned_of_and_harmless(
     assert frames[-1]["data"]["status"] == "succeeded"
     assert Message.objects.get(run=run, role="assistant").content == "AB"
     assert "Action block refused: action navigate was refused" in caplog.text
+
+
+@pytest.mark.req("OV-29", "OV-40", "OV-72")
+@pytest.mark.parametrize("supports_tools", [True, False])
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        (("ui.highlight",), {}),
+        (("ui.navigate",), {"is_enabled": False}),
+        (("ui.navigate",), {"needs_approval": True}),
+        (("ui.navigate",), {"danger": "dangerous"}),
+        (("ui.navigate",), {"has_effect": True}),
+    ],
+)
+def test_a_block_does_nothing_that_a_call_of_its_tool_could_not_do(
+    ask: Ask, listed: tuple[str, ...], said: dict[str, Any], *, supports_tools: bool
+) -> None:
+    registry_tools_write()
+    Tool.objects.filter(name="ui.navigate").update(**said)
+    row = profile(*listed)
+    model = ModelProfile.objects.create(name="m", model="mock/m", supports_tools=supports_tools)
+    OverlayProfile.objects.filter(pk=row).update(model=model)
+
+    run = ask({"prompt": "go"}, Turn(text=[f"A{BLOCK}B"]), profile_id=row)
+
+    assert (text_of(run), events(run, "ui.actions"), run.status) == ("AB", [], "succeeded")
+
+
+@pytest.mark.req("OV-29")
+def test_a_model_without_tools_acts_by_the_blocks_that_its_profile_allows(ask: Ask) -> None:
+    row = profile("ui.navigate")
+    model = ModelProfile.objects.create(name="m", model="mock/m", supports_tools=False)
+    OverlayProfile.objects.filter(pk=row).update(model=model)
+
+    run = ask({"prompt": "go"}, Turn(text=[BLOCK]), profile_id=row)
+
+    (acted,) = events(run, "ui.actions")
+    assert acted.data["actions"] == [{"type": "navigate", "payload": {"path": "/hacked"}}]
 
 
 # Secrets --------------------------------------------------------------------------------------
