@@ -80,6 +80,25 @@ def test_every_code_exists_and_none_is_forgotten() -> None:
     assert {code for code in wanted if error_class(code)} - codes == set()
 
 
+def test_what_it_says_when_it_does_not_start_is_what_is_shown() -> None:
+    source = _sources("taskmapr/stack", "requirements")
+    part = TROUBLES.split("## It does not start")[1].split("\n## ")[0]
+    shown = [text for row in table_rows(part, "You see") for text in re.findall(r"`(.+?)`", row[0])]
+    # PostgreSQL's own words
+    shown.remove('permission denied to create extension "vector"')
+
+    assert len(shown) > 10
+    for text in shown:
+        for fixed in re.split(r"…|\d+", text):
+            assert fixed.strip() in source, text
+
+
+def _sources(*folders: str) -> str:
+    return "".join(
+        path.read_text() for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))
+    )
+
+
 @pytest.mark.req("OV-77")
 def test_the_index_leads_to_every_document() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
