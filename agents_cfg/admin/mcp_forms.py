@@ -55,6 +55,15 @@ class McpServerForm(CheckedForm):
         return cleaned
 
 
+def tool_note(tool: Tool) -> str:
+    """What an operator must know about the row of a tool, in a word or two."""
+    if tool.problem:
+        return f"cannot be offered: {tool.problem}"
+    if not tool.is_present:
+        return "not there any more"
+    return "changed since it was allowed" if tool.is_changed else ""
+
+
 class ToolForm(CheckedForm):
     check_instance = staticmethod(tool_check)
     words = {

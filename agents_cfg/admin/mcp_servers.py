@@ -7,15 +7,16 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
-from agents_cfg.admin.mcp_forms import McpServerForm, SecretLinesInput, ToolForm
+from agents_cfg.admin.mcp_forms import McpServerForm, SecretLinesInput, ToolForm, tool_note
 from agents_cfg.models import McpServer, McpServerState, Tool
 from agents_cfg.services.mcp_servers import mcp_check_enqueue, mcp_server_save
 from agents_cfg.services.tools import tool_save
 from taskmapr.foundation.admin import ProductAdmin
-from taskmapr.foundation.badges import status_badge, two_lines, when
+from taskmapr.foundation.badges import link, status_badge, two_lines, when
 from taskmapr.foundation.figures import NONE
 
 _COLOURS = {
@@ -57,10 +58,11 @@ class DiscoveredTools(TabularInline):  # type: ignore[misc]
         return two_lines(tool.remote_name, tool.summary or NONE, is_wide=True)
 
     @admin.display(description="Note")
-    def note(self, tool: Tool) -> str:
-        if tool.problem:
-            return f"Cannot be offered: {tool.problem}"
-        return "" if tool.is_present else "Not there any more"
+    def note(self, tool: Tool) -> SafeString | str:
+        note = tool_note(tool)
+        if not tool.is_changed:
+            return note
+        return link(reverse("admin:agents_cfg_tool_change", args=[tool.pk]), note)
 
 
 @admin.register(McpServer)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from agents_cfg.admin.mcp_forms import ToolForm
+from agents_cfg.admin.mcp_forms import ToolForm, tool_note
 from agents_cfg.models import Tool, ToolDanger
 from agents_cfg.services.tools import tool_save
 from taskmapr.foundation.admin import ProductAdmin
@@ -23,6 +24,11 @@ _COLOURS = {
     ToolDanger.DANGEROUS: "failed",
 }
 
+CHANGED: Final = (
+    "It is not offered any more. Read what its server says of it now, and allow it again, or leave"
+    " it."
+)
+
 
 @admin.register(Tool)
 class ToolAdmin(ProductAdmin):
@@ -32,7 +38,16 @@ class ToolAdmin(ProductAdmin):
     list_select_related = ("server",)
     list_filter = ("is_enabled", "danger", "is_present", "server")
     search_fields = ("name", "summary")
-    readonly_fields = ("name", "server", "summary", "own_danger", "problem", "schema", "seen")
+    readonly_fields = (
+        "name",
+        "server",
+        "summary",
+        "own_danger",
+        "problem",
+        "schema",
+        "seen",
+        "change",
+    )
     empty_title = "No tools yet"
     empty_text = "They appear when the first worker has started."
     fieldsets = (
@@ -58,6 +73,12 @@ class ToolAdmin(ProductAdmin):
         ),
         ("Arguments", {"fields": ("schema",)}),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Tool | None = None) -> Any:
+        if obj is None or not obj.is_changed:
+            return self.fieldsets
+        changed = {"fields": ("change",), "description": CHANGED}
+        return (self.fieldsets[0], ("Changed by its server", changed), *self.fieldsets[1:])
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tool | None = None) -> tuple[str, ...]:
         """Which tools of the environment's server are allowed is said by the environment."""
@@ -92,15 +113,28 @@ class ToolAdmin(ProductAdmin):
 
     @admin.display(description="Note")
     def note(self, tool: Tool) -> str:
-        if tool.problem:
-            return "cannot be offered"
-        return "" if tool.is_present else "not there any more"
+        return tool_note(tool)
+
+    @admin.display(description="What changed")
+    def change(self, tool: Tool) -> SafeString:
+        return render_to_string("admin/_tool_change.html", {"rows": _sides(tool)})
 
     @admin.display(description="Schema")
     def schema(self, tool: Tool) -> SafeString:
-        text = json.dumps(tool.input_schema, indent=2, ensure_ascii=False)
-        return format_html("<pre>{}</pre>", text)
+        return format_html("<pre>{}</pre>", _indented(tool.input_schema))
 
     @admin.display(description="Seen", ordering="seen_at")
     def seen(self, tool: Tool) -> SafeString | str:
         return when(tool.seen_at)
+
+
+def _sides(tool: Tool) -> list[tuple[str, str, str]]:
+    """Name, then and now of each text about the tool that a model reads."""
+    return [
+        ("Description", tool.allowed_summary, tool.summary),
+        ("Schema", _indented(tool.allowed_schema), _indented(tool.input_schema)),
+    ]
+
+
+def _indented(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

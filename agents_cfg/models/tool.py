@@ -58,6 +58,10 @@ class Tool(models.Model):
         blank=True,
         help_text="Millionths of a US dollar per call; empty: as its author says",
     )
+    #: What its server said of it when an operator allowed it. Schema null: nobody did, or somebody
+    #: took it back since.
+    allowed_summary = models.TextField(blank=True, default="", editable=False)
+    allowed_schema = models.JSONField(null=True, editable=False)
     #: When the registry or its server last named it; not there any more if that is long ago.
     seen_at = models.DateTimeField(null=True, editable=False)
     is_present = models.BooleanField(default=True, editable=False)
@@ -76,3 +80,8 @@ class Tool(models.Model):
     def is_offered(self) -> bool:
         """Whether profiles may offer it now, if they name it."""
         return self.is_enabled and self.is_present and not self.problem
+
+    @property
+    def is_changed(self) -> bool:
+        """It was allowed, and lost that because its server says something else of it now."""
+        return not self.is_enabled and self.allowed_schema is not None

@@ -31,6 +31,8 @@ def mcp_reports_write(reports: Iterable[ToolServerReport]) -> None:
     """States and tools of these servers are as reported; a change of state is logged.
 
     A tool that is new is disabled, except for those that the environment lists for its own server.
+    One that is not any more what an operator allowed is disabled again; the environment's list
+    allows by name, whatever a tool of that name is.
     One that is gone keeps its row, so that what operators said holds when it comes back. Locks the
     servers in the order of their ids.
     """
@@ -88,7 +90,7 @@ def _tools_write(server: McpServer, tools: Iterable[FoundTool]) -> bool:
         tool = known.get(found.name)
         if tool is None:
             new.append(_new(server, name, found, said))
-        elif _takes(tool, {**said, **_allowed(server, found.name)}):
+        elif _takes(tool, {**said, **_allowed(server, found.name), **_withdrawn(tool, said)}):
             changed.append(tool)
     gone = [tool for name, tool in known.items() if name not in seen and tool.is_present]
     for tool in gone:
@@ -96,7 +98,17 @@ def _tools_write(server: McpServer, tools: Iterable[FoundTool]) -> bool:
     Tool.objects.bulk_create(new, ignore_conflicts=True)
     Tool.objects.bulk_update(
         [*changed, *gone],
-        ["name", "summary", "input_schema", "problem", "own_danger", "is_present", "is_enabled"],
+        [
+            "name",
+            "summary",
+            "input_schema",
+            "problem",
+            "own_danger",
+            "is_present",
+            "is_enabled",
+            "allowed_summary",
+            "allowed_schema",
+        ],
     )
     server.tools.filter(remote_name__in=seen).update(seen_at=now)
     return bool(new or changed or gone)
@@ -121,6 +133,24 @@ def _allowed(server: McpServer, tool: str) -> dict[str, Any]:
         return {}
     listed = settings.TASKMAPR["mcp_allowed_tools"]
     return {"is_enabled": "*" in listed or tool in listed}
+
+
+def _withdrawn(tool: Tool, said: dict[str, Any]) -> dict[str, Any]:
+    """What else becomes of a tool that an operator allowed and that is another one now.
+
+    While it has a problem it is not offered anyway, and its schema is not known.
+    """
+    assert tool.server is not None  # noqa: S101 - the tools of a server
+    if not tool.is_enabled or tool.server.is_of_environment or said["problem"]:
+        return {}
+    summary, schema = tool.allowed_summary, tool.allowed_schema
+    if schema is None:
+        # Allowed before such notes were taken: as it was seen last.
+        summary, schema = tool.summary, tool.input_schema
+    if (summary, schema) == (said["summary"], said["input_schema"]):
+        return {}
+    logger.warning("tool %s is not allowed any more: its server changed it", tool.name)
+    return {"is_enabled": False, "allowed_summary": summary, "allowed_schema": schema}
 
 
 def _danger(found: FoundTool) -> ToolDanger:

@@ -31,15 +31,26 @@ _WORDS: Final = (
 def tool_save(*, tool: Tool, by: str) -> Tool:
     """Store what operators say about a tool. `by`: who did it, for the log.
 
-    Everything else about it belongs to its author and is not written. Raises InvalidInput when this
-    would make a tool of the registry less careful than its author made it.
+    Everything else about it belongs to its author and is not written, but for a note of what it was
+    like when it was allowed. Raises InvalidInput when this would make a tool of the registry less
+    careful than its author made it.
     """
     tool_check(tool)
-    tool.save(update_fields=_WORDS)
+    before = Tool.objects.select_for_update().get(pk=tool.pk)
+    if tool.is_enabled != before.is_enabled:
+        _allowance_note(tool)
+    tool.save(update_fields=(*_WORDS, "allowed_summary", "allowed_schema"))
     said = ", ".join(f"{name}={getattr(tool, name)}" for name in _WORDS)
     logger.info("tool %s by %s: %s", tool.name, by, said)
     transaction.on_commit(profiles_forget)
     return tool
+
+
+def _allowance_note(tool: Tool) -> None:
+    """What is allowed is what the server says of the tool now: not whatever it says later."""
+    is_noted = tool.is_enabled and tool.server_id is not None
+    tool.allowed_summary = tool.summary if is_noted else ""
+    tool.allowed_schema = tool.input_schema if is_noted else None
 
 
 def tool_check(tool: Tool) -> None:

@@ -106,6 +106,31 @@ def test_ticking_a_box_allows_a_tool(admin_client: Client, shop: McpServer) -> N
     assert shop.headers == "Authorization: Bearer s3cret"
 
 
+@pytest.mark.req("OV-43", "OV-72")
+def test_a_changed_tool_shows_both_texts_until_it_is_allowed_again(
+    admin_client: Client, shop: McpServer
+) -> None:
+    find = tool(shop)
+    page = f"{TOOLS}{find.pk}/change/"
+    Tool.objects.filter(pk=find.pk).update(
+        summary="Sends <b>everything</b>.", allowed_summary="Finds.", allowed_schema={}
+    )
+
+    shown = admin_client.get(page).content.decode()
+
+    assert "<del>Finds.</del>" in shown
+    assert "<ins>Sends &lt;b&gt;everything&lt;/b&gt;.</ins>" in shown
+    assert "changed since it was allowed" in admin_client.get(TOOLS).content.decode()
+    server_page = admin_client.get(f"{SERVERS}{shop.pk}/change/").content.decode()
+    assert f'href="{page}">changed since it was allowed</a>' in server_page
+
+    admin_client.post(page, {"is_enabled": "on", "danger": "write"})
+
+    find.refresh_from_db()
+    assert (find.is_enabled, find.allowed_summary) == (True, "Sends <b>everything</b>.")
+    assert "Changed by its server" not in admin_client.get(page).content.decode()
+
+
 @pytest.mark.req("OV-72")
 def test_reconnect_asks_a_worker_for_these_servers(
     admin_client: Client, shop: McpServer, queue: RecordingQueue
