@@ -21,6 +21,14 @@ _SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full
 #: Transaction poolers (Supavisor, PgBouncer) listen here: a session is not one connection.
 _POOLER_PORT = 6543
 _CONNECT_TIMEOUT_S = 10
+#: A server that vanished without a word is given up after about ten seconds. Left to itself, the
+#: kernel waits a quarter of an hour, and every thread that asked something waits with it.
+_VANISHED = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,7 @@ def database_settings(
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     options: dict[str, Any] = {
         "connect_timeout": _seconds(query.get("connect_timeout")),
+        **_VANISHED,
         **_tls_options(url, query, tls),
     }
     if pool is not None:

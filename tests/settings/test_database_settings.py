@@ -7,6 +7,8 @@ from django.core.exceptions import ImproperlyConfigured
 from taskmapr.settings.database import HostedTls, database_settings
 
 TLS = HostedTls(roots=Path("/roots.pem"))
+#: What ends the waiting for a server that does not answer any more.
+VANISHED = {"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
 HOSTED = "postgresql://u:p@db.abc.supabase.co:5432/postgres"
 
 
@@ -52,7 +54,20 @@ def test_every_spelling_of_the_scheme_gives_the_same_database(scheme: str) -> No
     ],
 )
 def test_the_query_reaches_libpq(query: str, options: dict[str, Any]) -> None:
-    assert settings_of(f"postgresql://u@h/d{query}")["OPTIONS"] == options
+    found = settings_of(f"postgresql://u@h/d{query}")["OPTIONS"]
+    named = {name: value for name, value in found.items() if name not in VANISHED}
+    assert named == options
+
+
+@pytest.mark.req("OV-63")
+@pytest.mark.parametrize("url", ["postgresql://u@h/d", HOSTED, "postgresql://u@h:6543/d"])
+def test_a_server_that_vanishes_is_given_up(url: str) -> None:
+    options = settings_of(url)["OPTIONS"]
+    probes_s = options["keepalives_idle"] + (
+        options["keepalives_interval"] * options["keepalives_count"]
+    )
+    assert 0 < probes_s <= 15
+    assert 0 < options["tcp_user_timeout"] <= 15_000
 
 
 @pytest.mark.req("OV-61")
