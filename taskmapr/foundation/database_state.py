@@ -14,6 +14,7 @@ from typing import Final
 
 import psycopg
 from django.db import Error, InterfaceError, OperationalError, connection
+from psycopg_pool import PoolTimeout
 
 from taskmapr.foundation.telemetry.outages import Outage
 
@@ -92,6 +93,10 @@ def database_outages() -> int:
 
 def database_went_away(error: BaseException) -> None:
     """Tell that a connection was lost; `is_connection_loss` says whether one was."""
+    if isinstance(error.__cause__, PoolTimeout):
+        # No connection came free. That may be a burst: only Postgres knows.
+        database_suspect()
+        return
     _gate.went_away(error)
 
 

@@ -5,8 +5,14 @@ import threading
 
 import pytest
 from django.db import OperationalError
+from psycopg_pool import PoolTimeout
 
-from taskmapr.foundation.database_state import DatabaseGate
+from taskmapr.foundation import database_state
+from taskmapr.foundation.database_state import (
+    DatabaseGate,
+    database_is_away,
+    database_went_away,
+)
 from tests.modelserver.process import wait_until
 
 
@@ -53,3 +59,24 @@ def test_many_losses_make_one_warning_with_four_parts(
     (record,) = [r for r in caplog.records if r.name == "taskmapr.foundation.telemetry.outages"]
     for part in ("cannot be reached", "Reason:", "Impact:", "Action:"):
         assert part in record.getMessage()
+
+
+@pytest.mark.req("OV-63")
+def test_a_burst_that_uses_up_the_connections_is_no_outage(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_state, "_gate", DatabaseGate(postgres.answers))
+    monkeypatch.setattr(database_state, "_postgres_answers", postgres.answers)
+    error = OperationalError("couldn't get a connection")
+    error.__cause__ = PoolTimeout()
+    postgres.is_up.set()
+
+    database_went_away(error)
+    assert not database_is_away()
+    assert database_state.database_outages() == 0
+
+    postgres.is_up.clear()
+    database_went_away(error)
+    assert database_is_away()
+    postgres.is_up.set()
+    wait_until(lambda: not database_is_away(), timeout_s=5)
