@@ -29,7 +29,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from taskmapr.core.errors import InvalidRequest, PayloadTooLarge, TaskMaprError
+from taskmapr.core.errors import InvalidRequest, NotFound, PayloadTooLarge, TaskMaprError
 from taskmapr.foundation.bodies import BODY_BYTES, TOO_LARGE
 from taskmapr.foundation.paths import is_api_path, spelled_path
 from taskmapr.foundation.problems import problem_in_place_of, problem_response
@@ -121,11 +121,13 @@ class EdgeMiddleware(_Middleware):
 
 
 def _check(request: HttpRequest) -> None:
-    """Raises PayloadTooLarge or InvalidRequest."""
+    """Raises PayloadTooLarge, InvalidRequest, or NotFound."""
     try:
         request.get_host()
     except DisallowedHost as error:
         raise InvalidRequest("This host name is not served here.") from error
+    if "\x00" in request.path_info:
+        raise NotFound  # nothing has such a name, and to ask Postgres for one is an error
     scope = getattr(request, "scope", {})
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if not declared.isdigit():

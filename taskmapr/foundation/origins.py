@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 _HOST: Final = r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])"
 _ORIGIN: Final = re.compile(rf"[a-z][a-z0-9+.-]*://{_HOST}(?::(?:\d{{1,5}}|\*))?", re.I)
@@ -13,6 +14,17 @@ _ORIGIN: Final = re.compile(rf"[a-z][a-z0-9+.-]*://{_HOST}(?::(?:\d{{1,5}}|\*))?
 def is_origin(text: str) -> bool:
     """True for `scheme://host`, with a port or without; `*` may stand for any port."""
     return _ORIGIN.fullmatch(text) is not None
+
+
+def address_parts(text: str) -> SplitResult | None:
+    """The parts of an Origin or of `//` and a Host; None for what cannot be taken apart.
+
+    Both are written by whoever asks.
+    """
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return None
 
 
 class Origins:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
 
 from taskmapr.core.errors import DatabaseUnavailable
+from taskmapr.foundation.origins import address_parts
 from taskmapr.users.selectors import api_keys_exist
 from taskmapr.users.without_database import asked_or_remembered
 
@@ -88,12 +88,13 @@ def is_local(request: HttpRequest) -> bool:
     origin = request.META.get("HTTP_ORIGIN")
     return (
         _is_loopback(request.META.get("REMOTE_ADDR", ""))
-        and _is_local_name(urlsplit(f"//{request.META.get('HTTP_HOST', '')}").hostname)
-        and (origin is None or _is_local_name(urlsplit(origin).hostname))
+        and _is_local_address(f"//{request.META.get('HTTP_HOST', '')}")
+        and (origin is None or _is_local_address(origin))
     )
 
 
-def _is_local_name(host: str | None) -> bool:
+def _is_local_address(text: str) -> bool:
+    host = parts.hostname if (parts := address_parts(text)) is not None else None
     return host == "localhost" or _is_loopback(host or "")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user
@@ -12,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import CSRFCheck
 
 from taskmapr.core.errors import NotAllowed
+from taskmapr.foundation.origins import address_parts
 from taskmapr.users.models import User
 from taskmapr.users.without_database import asked_or_remembered, nobody
 
@@ -42,7 +42,8 @@ def _is_from_elsewhere(request: HttpRequest) -> bool:
     origin = request.headers.get("Origin")
     if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
         return False
-    return origin == "null" or urlsplit(origin).netloc != request.get_host()
+    parts = address_parts(origin)
+    return origin == "null" or parts is None or parts.netloc != request.get_host()
 
 
 def _csrf_check(request: HttpRequest) -> None:

@@ -31,6 +31,12 @@ def test_both_spellings_of_a_path_answer_without_a_redirect(failing, path):
     assert failing.get(path).status_code == 200
 
 
+@pytest.mark.req("OV-07", "OV-51")
+def test_a_name_that_no_store_can_hold_is_not_found(client):
+    for path in ("/api/history/a%00b", "/problems/a%00b"):
+        assert client.get(path).status_code == 404
+
+
 @pytest.mark.req("OV-09")
 def test_a_post_with_a_slash_keeps_its_body(failing):
     response = failing.post("/api/echo/", {"a": 1}, content_type="application/json")

@@ -70,7 +70,13 @@ def test_local_is_this_machine_by_every_name(peer, origin, host):
 @pytest.mark.req("OV-55")
 @pytest.mark.parametrize(
     "extra",
-    [{"HTTP_HOST": "rebound.example"}, {"HTTP_HOST": ""}, {"REMOTE_ADDR": ""}],
+    [
+        {"HTTP_HOST": "rebound.example"},
+        {"HTTP_HOST": ""},
+        {"HTTP_HOST": "[::z]"},
+        {"HTTP_ORIGIN": "http://["},
+        {"REMOTE_ADDR": ""},
+    ],
 )
 def test_a_foreign_name_for_this_machine_is_not_local(extra):
     assert not is_local(RequestFactory().get("/", **{"HTTP_HOST": "localhost", **extra}))

@@ -60,6 +60,7 @@ def test_what_changes_something_needs_the_token_beside_the_cookie(browser):
         {"Origin": "null"},
         {"Origin": "http://localhost.evil.example"},
         {"Origin": "http://localhost:3000"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
