@@ -37,8 +37,9 @@ def environment(place: Path) -> Iterator[dict[str, str]]:
     """As compose.yaml has it: the file of deploy/new-env.sh, and servers that hold nothing."""
     subprocess.run(["sh", str(ROOT / "deploy" / "new-env.sh")], cwd=place, check=True)
     servers.postgres_start()
+    database = f"image_commands_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with servers.alone():
-        servers.postgres.database_make("image_commands")
+        servers.postgres.database_make(database)
     redis = EmbeddedRedis(place)
     redis.start()
     given = {name: value for name, value in dotenv_values(place / ".env").items() if value}
@@ -47,7 +48,7 @@ def environment(place: Path) -> Iterator[dict[str, str]]:
         **given,
         "PORT": str(free_port()),
         "TASKMAPR_DATA_DIR": str(place / "data"),
-        "DATABASE_URL": servers.postgres.url_of("image_commands"),
+        "DATABASE_URL": servers.postgres.url_of(database),
         "REDIS_URL": redis.url,
     }
     redis.stop()
