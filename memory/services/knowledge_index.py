@@ -66,11 +66,12 @@ def knowledge_refresh(*, at_most: int | None = None) -> Refreshed:
     under one lock, in transactions of BATCH documents.
     """
     root: Path = settings.KNOWLEDGE_ROOT
-    found = collections_find(root)
-    if found is None:
-        return Refreshed()
     try:
         with _alone():
+            # Under the lock: what an earlier look had not seen yet would be taken for removed.
+            found = collections_find(root)
+            if found is None:
+                return Refreshed()
             ids = _collections_store(found)
             difference = _difference(found, ids)
             _removed_delete(difference.removed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from django.db import connection
 
 from memory.knowledge.watch import FolderWatch, watch
 from memory.models import KnowledgeChunk, KnowledgeCollection, KnowledgeDocument
-from memory.services import knowledge_documents
+from memory.services import knowledge_documents, knowledge_index
 from memory.services.knowledge_index import (
     _LOCK,
     Refreshed,
@@ -226,6 +228,30 @@ def test_two_at_once_index_each_document_once(folder: Folder) -> None:
 
     assert len(documents()) == 30
     assert KnowledgeChunk.objects.count() == 30
+
+
+def test_what_another_process_wrote_meanwhile_is_not_taken_for_removed(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("tea/a.md")
+    real = knowledge_index._alone
+    waited: list[bool] = []
+
+    @contextmanager
+    def after_another() -> Iterator[None]:
+        """The first who wants the lock waits until somebody else has taken over two files."""
+        if not waited:
+            waited.append(True)
+            folder.write("tea/b.md")
+            folder.write("coffee/c.md")
+            knowledge_refresh()
+        with real():
+            yield
+
+    monkeypatch.setattr(knowledge_index, "_alone", after_another)
+    knowledge_refresh()
+
+    assert documents().keys() == {"tea/a.md", "tea/b.md", "coffee/c.md"}
 
 
 # Looking whether there is something to do ------------------------------------------------------
