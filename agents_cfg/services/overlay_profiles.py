@@ -41,6 +41,8 @@ def overlay_profile_save(*, profile: OverlayProfile, by: str) -> OverlayProfile:
     changed = _changed(stored, profile) if stored else []
     if stored is not None:
         profile.version = stored.version + bool(changed)
+    if stored is not None and changed:
+        _version_recall(stored)
     profile.save()
     if stored is None or changed:
         _version_keep(profile, by)
@@ -127,7 +129,20 @@ def _behaviour() -> list[Any]:
 
 
 def _version_keep(profile: OverlayProfile, by: str) -> None:
-    data = {field.attname: getattr(profile, field.attname) for field in _behaviour()}
     OverlayProfileVersion.objects.update_or_create(
-        profile=profile, version=profile.version, defaults={"by": by[:200], "data": data}
+        profile=profile, version=profile.version, defaults={"by": by[:200], "data": _said(profile)}
     )
+
+
+def _version_recall(stored: OverlayProfile) -> None:
+    """Profiles that nobody saved through here (the seed's, older ones) are kept before their first
+    change: without it nobody could say what that changed."""
+    OverlayProfileVersion.objects.get_or_create(
+        profile=stored,
+        version=stored.version,
+        defaults={"by": "", "data": _said(stored), "created_at": stored.updated_at},
+    )
+
+
+def _said(profile: OverlayProfile) -> dict[str, Any]:
+    return {field.attname: getattr(profile, field.attname) for field in _behaviour()}

@@ -136,6 +136,21 @@ def test_each_version_is_on_record_with_what_changed(admin_client: Client) -> No
     assert shown[1]["changes"] == []
 
 
+@pytest.mark.req("OV-40", "OV-71")
+def test_the_first_change_of_a_profile_that_was_seeded_is_on_record_too(
+    admin_client: Client,
+) -> None:
+    profile = OverlayProfile.objects.create(name="shop", instructions="Be brief.", version=3)
+    admin_client.post(f"{PROFILES}{profile.pk}/change/", profile_form(instructions="Be kind."))
+
+    answer = admin_client.get(f"{PROFILES}{profile.pk}/versions/")
+
+    shown = answer.context["versions"]
+    assert [(v["row"].version, v["row"].created_at) for v in shown][1] == (3, profile.updated_at)
+    assert ("instructions", "Be brief.", "Be kind.") in shown[0]["changes"]
+    assert "nobody on record" in answer.content.decode()
+
+
 def test_a_copy_behaves_the_same_under_a_new_name_and_for_no_site(admin_client: Client) -> None:
     first = OverlayProfile.objects.create(
         name="shop",
