@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
@@ -17,18 +18,35 @@ from taskmapr.core.errors import InvalidInput
 from taskmapr.core.tools import registry
 
 
+def _host(address: str) -> tuple[str, str]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.netloc
+
+
 class CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
     """A model form whose instance must also pass a service's check."""
 
     check_instance: Callable[[Any], None]
     #: Where the column's name reads badly.
     words: Mapping[str, str] = {}
+    #: Secret → the address that it is sent to.
+    sent_to: Mapping[str, str] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, label in self.words.items():
             if name in self.fields:
                 self.fields[name].label = label
+
+    def clean(self) -> dict[str, Any]:
+        """A secret that nobody can read must not be led to another host by who cannot read it."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        for secret, address in self.sent_to.items():
+            is_kept = cleaned.get(secret) == "" and bool(getattr(self.instance, secret))
+            before, after = getattr(self.instance, address), cleaned.get(address)
+            if is_kept and after and _host(before) != _host(after):
+                self.add_error(secret, "It would be sent to another host: type it again.")
+        return cleaned
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
@@ -118,6 +136,7 @@ class OverlayProfileForm(CheckedForm):
 
 class ModelProfileForm(CheckedForm):
     check_instance = staticmethod(model_profile_check)
+    sent_to = {"api_key": "base_url"}
     words = {
         "is_enabled": "Enabled",
         "supports_tools": "Can call tools",

@@ -33,6 +33,7 @@ def _check_editable(server: McpServer) -> None:
 
 class McpServerForm(CheckedForm):
     check_instance = staticmethod(_check_editable)
+    sent_to = {"headers": "url"}
     words = {
         "is_enabled": "Enabled",
         "url": "Address",
@@ -48,7 +49,7 @@ class McpServerForm(CheckedForm):
 
     def clean(self) -> dict[str, Any]:
         """A program is code that runs as the worker: that needs a permission of its own."""
-        cleaned = super().clean() or self.cleaned_data
+        cleaned = super().clean()
         is_program = McpTransport.STDIO in (cleaned.get("transport"), self.initial.get("transport"))
         if is_program and self.changed_data and not self.request.user.has_perm(RUN_PROGRAMS):
             self.add_error("transport", "Only who may run programs on workers may set this up.")

@@ -140,6 +140,20 @@ def test_reconnect_asks_a_worker_for_these_servers(
     assert queue.jobs == [("orchestration.mcp_servers_check", (shop.pk,), "chores")]
 
 
+@pytest.mark.req("OV-06", "OV-43")
+def test_stored_headers_are_not_led_to_another_host(admin_client: Client, shop: McpServer) -> None:
+    elsewhere = form(url="https://elsewhere.example/mcp")
+
+    answer = admin_client.post(f"{SERVERS}{shop.pk}/change/", elsewhere)
+
+    errors = answer.context["adminform"].form.errors
+    assert errors["headers"] == ["It would be sent to another host: type it again."]
+    shop.refresh_from_db()
+    assert shop.url == "https://shop.example.com/mcp"
+    again = {**elsewhere, "headers": "Authorization: Bearer other"}
+    assert admin_client.post(f"{SERVERS}{shop.pk}/change/", again).status_code == 302
+
+
 @pytest.mark.req("OV-43")
 def test_a_program_needs_a_permission_of_its_own(client: Client, shop: McpServer) -> None:
     staff = User.objects.create_user("staff@example.org", "a long password", is_staff=True)

@@ -231,6 +231,33 @@ def test_a_models_key_goes_in_and_never_comes_out(admin_client: Client) -> None:
     assert not profile.api_key
 
 
+@pytest.mark.req("OV-06")
+@pytest.mark.parametrize(
+    ("changes", "is_stored"),
+    [
+        ({"base_url": "https://elsewhere.example/v1"}, False),
+        ({"base_url": "http://models.example/v1"}, False),
+        ({"base_url": ""}, True),
+        ({"base_url": "https://models.example/v2"}, True),
+        ({"base_url": "https://elsewhere.example/v1", "api_key": "sk-other"}, True),
+        ({"base_url": "https://elsewhere.example/v1", "api_key_remove": "on"}, True),
+    ],
+)
+def test_a_stored_key_is_not_led_to_another_host(
+    admin_client: Client, changes: dict[str, str], *, is_stored: bool
+) -> None:
+    profile = ModelProfile.objects.create(
+        name="own", model="openai/own", base_url="https://models.example/v1", api_key="sk-secret"
+    )
+
+    answer = admin_client.post(f"{MODELS}{profile.pk}/change/", model_form(**changes))
+
+    profile.refresh_from_db()
+    assert (profile.base_url == changes["base_url"]) is is_stored
+    if not is_stored:
+        assert errors_of(answer)["api_key"] == ["It would be sent to another host: type it again."]
+
+
 def test_a_circle_of_fallbacks_is_named_beside_its_field(admin_client: Client) -> None:
     first = ModelProfile.objects.create(name="first", model="x/y")
     second = ModelProfile.objects.create(name="own", model="openai/own", fallback=first)
