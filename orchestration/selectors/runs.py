@@ -53,6 +53,10 @@ def run_readable(*, run_id: UUID, user_id: UUID) -> ReadableRun:
     )
 
 
+def run_exists(run_id: UUID) -> bool:
+    return Run.objects.filter(pk=run_id).exists()
+
+
 def run_events(run_id: UUID, after: int, sealer: Sealer | None) -> list[Event]:
     """Stored events after a cursor: the `StoredEvents` of a log reader."""
     return events_after(run_id, after, sealer=sealer)

@@ -8,13 +8,25 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
-from orchestration.selectors.runs import ReadableRun, run_events, run_owned, run_readable
+from orchestration.selectors.runs import (
+    ReadableRun,
+    run_events,
+    run_exists,
+    run_owned,
+    run_readable,
+)
 from orchestration.selectors.sessions import SessionMessage, session_history, session_owned
 from orchestration.services.run_end import run_cancel, run_fail_unclaimed
 from orchestration.standby.ending import standby_cancel, standby_fail_unclaimed
 from orchestration.standby.reading import standby_history, standby_readable
 from orchestration.standby.rows import standby_events
-from taskmapr.core.errors import NotFound, NoWorker, QueueUnavailable, Unavailable
+from taskmapr.core.errors import (
+    NotFound,
+    NoWorker,
+    QueueUnavailable,
+    RunNotFound,
+    Unavailable,
+)
 from taskmapr.core.events import Event
 from taskmapr.core.ports import Sealer
 from taskmapr.foundation.database_state import (
@@ -49,10 +61,21 @@ def stored_or_standby(stored: Callable[[], T], standby: Callable[[], T]) -> T:
 
 def events_anywhere(run_id: UUID, after: int, sealer: Sealer | None) -> list[Event]:
     """Stored events after a cursor, wherever the run is: the `StoredEvents` of a log reader."""
-    events = stored_or_standby(
-        lambda: run_events(run_id, after, sealer), lambda: _standby_events(run_id, after)
+    return stored_or_standby(
+        lambda: _stored_events(run_id, after, sealer), lambda: _standby_events(run_id, after)
     )
-    return events or _standby_events(run_id, after)
+
+
+def _stored_events(run_id: UUID, after: int, sealer: Sealer | None) -> list[Event]:
+    """Raises RunNotFound for a run of which Postgres knows nothing.
+
+    Redis is not asked for what Postgres has: readers come here because Redis is away, and one that
+    hangs would hold a database thread for seconds each time.
+    """
+    events = run_events(run_id, after, sealer)
+    if not events and not run_exists(run_id):
+        raise RunNotFound
+    return events
 
 
 def _standby_events(run_id: UUID, after: int) -> list[Event]:
