@@ -1222,6 +1222,7 @@ const INTERACTIVE =
 ["button", "link", "textbox", "combobox", "checkbox", "radio", "menuitem", "tab", "switch"]
 .map((role) => `[role='${role}']`)
 .join(", ");
+const SECRETS = /(?:^|\s)(?:current-password|new-password|one-time-code|cc-number|cc-csc)(?:\s|$)/i;
 const cut = (text, length) => (text.length > length ? `${text.slice(0, length)}...` : text);
 function snapshot(hidden, { root, exclude } = {}) {
 const seen = [];
@@ -1259,6 +1260,7 @@ const text = element instanceof HTMLElement ? element.innerText : element.textCo
 return (text ?? "").replace(/\s+/g, " ").trim();
 }
 function valueOf(element) {
+if (SECRETS.test(element.getAttribute("autocomplete") ?? "")) return null;
 if (element instanceof HTMLInputElement) {
 if (element.type === "password") return null;
 if (element.type === "checkbox" || element.type === "radio") return String(element.checked);
@@ -1616,6 +1618,7 @@ const found = typeof host === "string" ? document.querySelector(host) : (host ??
 if (position === "inline" && !(found instanceof HTMLElement)) {
 throw new TypeError("taskmapr: position inline needs a host, an element of this page");
 }
+const router = options.navigate ?? (() => false);
 return {
 endpoint: (options.endpoint || ORIGIN).replace(/\/+$/, ""),
 token: typeof token === "function" ? token : () => token ?? null,
@@ -1630,7 +1633,7 @@ suggestions: options.suggestions ?? [],
 open: options.open ?? null,
 hotkey: options.hotkey ?? "/",
 customContext: options.customContext ?? {},
-navigate: options.navigate ?? (() => false),
+navigate: (path) => !path.startsWith("//") && router(path),
 onAction: options.onAction ?? (() => true),
 snapshot: options.snapshot ?? {},
 };

@@ -24,6 +24,7 @@ html {{ font-size: 62.5%; }} body {{ margin: 0; letter-spacing: 4px; text-transf
 button, textarea, p, ol, section {{ display: none !important; }}
 </style><h1 id="shop-title">Shoes</h1><p>Hidden by its own style.</p>
 <a id="cart" href="/cart">Cart</a><input type="password" id="card" value="4111">
+<input id="pan" autocomplete="section-a cc-number" value="4012">
 <div class="private"><b id="salary">9000</b></div>
 {tag}</html>"""
 IMPORTING = """<!doctype html><html lang="en"><title>Shop</title><link rel="icon" href="data:,">
@@ -98,8 +99,15 @@ def test_one_tag_brings_an_assistant_that_works_under_a_strict_policy(
 
     assert visit.answer == "These are shoes."
     (body,) = visit.sent_bodies
-    assert {element["id"] for element in body["domElements"]} == {"shop-title", "cart", "card"}
-    assert "4111" not in str(body)
+    assert {element["id"] for element in body["domElements"]} == {
+        "shop-title",
+        "cart",
+        "card",
+        "pan",
+    }
+    assert not {"value", "4111", "4012"} & {
+        word for element in body["domElements"] for word in (*element, element.get("value"))
+    }
     assert visit.complaints() == []
 
 
@@ -170,6 +178,18 @@ def importing(browser: Chrome, stack: Stack) -> Iterator[Console]:
         console = Console(browser, site.origin)
         wait_until(lambda: bool(console.script("window.overlay !== undefined")))
         yield console
+
+
+@pytest.mark.req("OV-28")
+def test_a_router_is_never_given_the_name_of_another_site(importing: Console, stack: Stack) -> None:
+    call = {"name": "ui_navigate", "arguments": {"path": "/.//elsewhere.example"}}
+    stack.models.script("scripted", {"tool_calls": [call]}, {"text": "Done."})
+
+    importing.browser.execute_script("window.overlay.ask('Go')")
+
+    # The page's router would say `true` to `//elsewhere.example`, and stay.
+    there = f"{importing.base}//elsewhere.example"
+    wait_until(lambda: importing.browser.current_url == there)
 
 
 @pytest.mark.req("OV-12", "OV-28")

@@ -15,6 +15,7 @@ export function settingsOf(options) {
   if (position === "inline" && !(found instanceof HTMLElement)) {
     throw new TypeError("taskmapr: position inline needs a host, an element of this page");
   }
+  const router = options.navigate ?? (() => false);
   return {
     endpoint: (options.endpoint || ORIGIN).replace(/\/+$/, ""),
     token: typeof token === "function" ? token : () => token ?? null,
@@ -29,7 +30,8 @@ export function settingsOf(options) {
     open: options.open ?? null,
     hotkey: options.hotkey ?? "/",
     customContext: options.customContext ?? {},
-    navigate: options.navigate ?? (() => false),
+    // A path with two slashes names another site to a router that assigns it.
+    navigate: (path) => !path.startsWith("//") && router(path),
     onAction: options.onAction ?? (() => true),
     snapshot: options.snapshot ?? {},
   };

@@ -10,6 +10,9 @@ const INTERACTIVE =
     .map((role) => `[role='${role}']`)
     .join(", ");
 
+/** What forms say of fields that hold a secret (as orchestration/page/sensitive.py). */
+const SECRETS = /(?:^|\s)(?:current-password|new-password|one-time-code|cc-number|cc-csc)(?:\s|$)/i;
+
 /** @param {string} text @param {number} length */
 const cut = (text, length) => (text.length > length ? `${text.slice(0, length)}...` : text);
 
@@ -61,9 +64,11 @@ function visibleText(element) {
   return (text ?? "").replace(/\s+/g, " ").trim();
 }
 
-/** What a password field holds never leaves the page; the server would not keep it either.
+/** What a field for secrets holds never leaves the page; the server would not keep it either, but
+ *  hears nothing of `autocomplete`.
  *  @param {Element} element */
 function valueOf(element) {
+  if (SECRETS.test(element.getAttribute("autocomplete") ?? "")) return null;
   if (element instanceof HTMLInputElement) {
     if (element.type === "password") return null;
     if (element.type === "checkbox" || element.type === "radio") return String(element.checked);
