@@ -35,16 +35,24 @@ def standby_session_move(session_id: str) -> int:
     store = wired.ports().standby
     document = store.read(session_key(session_id))
     if document is None:
-        store.unmark(SESSIONS, session_id)
+        _unmark(session_id)
         return 0
     if any(is_open(run) for run in document["runs"].values()):
         return 0
     moved = _stored(document) if User.objects.filter(pk=document["user_id"]).exists() else 0
     if store.update(session_key(session_id), lambda now: _dropped(now, document)):
-        store.unmark(SESSIONS, session_id)
+        _unmark(session_id)
     ids = document["runs"]
     store.forget(*(key(run_id) for run_id in ids for key in (run_key, events_key, commands_key)))
     return moved
+
+
+def _unmark(session_id: str) -> None:
+    """There is nothing to move, unless a run began in this very moment."""
+    store = wired.ports().standby
+    store.unmark(SESSIONS, session_id)
+    if store.read(session_key(session_id)) is not None:
+        store.mark(SESSIONS, session_id)
 
 
 def _dropped(now: Document | None, moved: Document) -> tuple[Document | None, bool]:

@@ -57,7 +57,6 @@ def _start(new: NewRun, setup: StandbySetup) -> StartedRun:
         raise SessionForbidden
     at = datetime.now(UTC)
     store.update(run_key(new.run_id), lambda _: (_record(new, setup, at), None))
-    store.mark(SESSIONS, new.session_id)
 
     def created_of(begun: tuple[bool, bool]) -> Event:
         return _created(new, begun[0] or known_owner is not None, at)
@@ -67,6 +66,8 @@ def _start(new: NewRun, setup: StandbySetup) -> StartedRun:
         partial(_begin, new=new, at=at),
         adding=lambda begun: {events_key(new.run_id): pack([encode(created_of(begun))])},
     )
+    # Afterwards: whoever moves sessions takes the mark from one that is not there.
+    store.mark(SESSIONS, new.session_id)
     created, waiting = created_of(begun), begun[1]
     if not waiting:
         try:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from redis import Redis
 
 from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.models import Message, Run, Session
@@ -10,6 +14,7 @@ from orchestration.services.run_start import NewRun, run_start
 from orchestration.standby.moving import standby_session_move
 from orchestration.standby.records import SESSIONS, run_key, session_key
 from orchestration.standby.upkeep import standby_look_after
+from taskmapr.core import wired
 from taskmapr.core.ids import uuid7
 from taskmapr.users.models import User
 from tests.orchestration.conftest import StartRun
@@ -61,6 +66,59 @@ def test_a_move_that_was_interrupted_is_repeated(begin: Begin, store: RedisStand
 
     assert Run.objects.count() == 1
     assert Message.objects.count() == 2
+
+
+class BusyStandby(RedisStandby):
+    """Another process acts in the moment before something is done, once."""
+
+    before: str = ""
+
+    def act(self) -> None:
+        """What it does."""
+
+    def update(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        self._perhaps(f"update {key}")
+        return super().update(key, *args, **kwargs)
+
+    def unmark(self, key: str, member: str) -> None:
+        self._perhaps("unmark")
+        super().unmark(key, member)
+
+    def _perhaps(self, what: str) -> None:
+        if self.before == what:
+            self.before = ""
+            self.act()
+
+
+@pytest.fixture
+def busy(store: RedisStandby, redis_url: str) -> Iterator[BusyStandby]:
+    with Redis.from_url(redis_url, socket_timeout=2) as client:
+        busy = BusyStandby(client)
+        wired.wire(replace(wired.ports(), standby=busy))
+        yield busy
+
+
+def test_a_session_that_begins_while_marks_are_cleared_is_moved(
+    begin: Begin, busy: BusyStandby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(busy, "act", lambda: standby_session_move("s-1"))
+    busy.before = f"update {session_key('s-1')}"
+
+    begin()
+
+    assert busy.marked(SESSIONS) == {"s-1"}
+
+
+def test_a_session_that_begins_anew_while_it_is_moved_is_moved_again(
+    begin: Begin, busy: BusyStandby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(begin().run_id)
+    monkeypatch.setattr(busy, "act", begin)
+    busy.before = "unmark"
+
+    assert standby_session_move("s-1") == 1
+
+    assert busy.marked(SESSIONS) == {"s-1"}
 
 
 def test_runs_that_redis_has_forgotten_do_not_keep_the_others(
