@@ -81,7 +81,8 @@ def is_local(request: HttpRequest) -> bool:
     """True when this very machine asks, for a page of this very machine.
 
     The Host header is looked at as well: a foreign page whose name resolves to 127.0.0.1 sends its
-    own name there, and no Origin.
+    own name there, and no Origin. Nor does a picture or a link of a foreign page, of which browsers
+    tell by Sec-Fetch-Site.
     """
     if any(name in request.META for name in _FORWARDING):
         return False
@@ -89,8 +90,12 @@ def is_local(request: HttpRequest) -> bool:
     return (
         _is_loopback(request.META.get("REMOTE_ADDR", ""))
         and _is_local_address(f"//{request.META.get('HTTP_HOST', '')}")
-        and (origin is None or _is_local_address(origin))
+        and (_is_local_address(origin) if origin is not None else not _is_foreign(request))
     )
+
+
+def _is_foreign(request: HttpRequest) -> bool:
+    return bool(request.META.get("HTTP_SEC_FETCH_SITE") == "cross-site")
 
 
 def _is_local_address(text: str) -> bool:
