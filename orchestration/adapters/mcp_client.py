@@ -27,15 +27,16 @@ class McpSessions:
     """Fulfils `taskmapr.core.ports.ToolServers`."""
 
     def __init__(self) -> None:
-        self._keepers: dict[int, Keeper] = {}
+        #: Of one server two at most: runs that began before it was changed go on with its old
+        #: address, and must not take the session away from those that know the new one.
+        self._keepers: list[Keeper] = []
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def check(
         self, addresses: Sequence[ToolServerAddress], *, at_once: Collection[int] = ()
     ) -> list[ToolServerReport]:
-        wanted = {address.server_id for address in addresses}
-        for server_id in self._keepers.keys() - wanted:
-            self._leave(server_id)
+        for keeper in [k for k in self._keepers if k.address not in addresses]:
+            self._leave(keeper)
         reports = (self._keeper(a).report(at_once=a.server_id in at_once) for a in addresses)
         return list(await asyncio.gather(*reports))
 
@@ -50,21 +51,22 @@ class McpSessions:
         return await self._keeper(address).call(tool, dict(arguments), dict(meta or {}))
 
     async def close(self) -> None:
-        for server_id in list(self._keepers):
-            self._leave(server_id)
+        for keeper in list(self._keepers):
+            self._leave(keeper)
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=CLOSE_S)
 
     def _keeper(self, address: ToolServerAddress) -> Keeper:
-        keeper = self._keepers.get(address.server_id)
-        if keeper is None or keeper.address != address:
-            self._leave(address.server_id)
-            keeper = self._keepers[address.server_id] = Keeper(address)
-        return keeper
+        same = [k for k in self._keepers if k.address.server_id == address.server_id]
+        if found := next((k for k in same if k.address == address), None):
+            return found
+        for keeper in same[:-1]:
+            self._leave(keeper)
+        self._keepers.append(Keeper(address))
+        return self._keepers[-1]
 
-    def _leave(self, server_id: int) -> None:
-        keeper = self._keepers.pop(server_id, None)
-        if keeper is not None:
-            task = asyncio.get_running_loop().create_task(keeper.close())
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+    def _leave(self, keeper: Keeper) -> None:
+        self._keepers.remove(keeper)
+        task = asyncio.get_running_loop().create_task(keeper.close())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)

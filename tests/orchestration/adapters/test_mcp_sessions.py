@@ -356,6 +356,22 @@ async def test_a_server_that_is_not_wanted_any_more_is_left(sessions: McpSession
     assert not _children()
 
 
+async def test_who_still_has_the_old_address_breaks_no_call_at_the_new_one(
+    sessions: McpSessions, running: Callable[[str], McpProcess]
+) -> None:
+    server = running("http-old")
+    old, new, newest = (server.address(headers={"X-Key": key}) for key in ("a", "b", "c"))
+    await sessions.call(old, "echo", {"text": "before the change"})
+    calling = asyncio.ensure_future(sessions.call(new, "slow", {"seconds": 0.5}))
+    await asyncio.sleep(0.2)
+
+    assert await sessions.call(old, "echo", {"text": "after it"}) == "after it"
+
+    await calling
+    await sessions.call(newest, "echo", {"text": "changed again"})
+    assert len(sessions._keepers) == 2
+
+
 async def test_another_address_means_another_session(
     sessions: McpSessions, running: Callable[[str], McpProcess]
 ) -> None:
