@@ -280,9 +280,11 @@ class RunExecutor:
         """Runs that began without Postgres: beat, which needs it, cannot look after them."""
         try:
             await self._renew(self._held_in(standby=True), holding.standby_leases_renew)
-            seen, self._sessions_seen = self._sessions_seen, {}
-            if seen:
+            if seen := dict(self._sessions_seen):
                 await in_database(wired.ports().standby.remember, seen)
+                # Only now: what Redis did not take is told again.
+                for key in seen:
+                    self._sessions_seen.pop(key, None)
             await in_database(standby_look_after)
         except QueueUnavailable:
             logger.debug("nobody can look after runs that stand by: Redis is away")

@@ -10,15 +10,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from redis import Redis
 
+from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.execution import executor as executor_module
 from orchestration.execution.drive import HeldRun
 from orchestration.execution.executor import RunExecutor
 from orchestration.models import Command, Run
 from orchestration.models.command import CommandKind
 from orchestration.services.run_end import command_send, run_cancel
+from orchestration.standby.records import owner_key
 from taskmapr import wiring
 from taskmapr.core import wired
+from taskmapr.core.errors import QueueUnavailable
 from taskmapr.foundation import aio
 from tests.fakes import RecordingQueue
 from tests.orchestration.conftest import StartRun
@@ -166,6 +170,32 @@ def test_a_run_that_nobody_reads_is_cancelled_after_the_grace(
 
     ended = until(lambda: refreshed(run).is_final and refreshed(run))
     assert (ended.status, ended.reason) == ("cancelled", "client_disconnected")
+
+
+class BlinkingStandby(RedisStandby):
+    """Cannot be reached the first time that something is to be remembered."""
+
+    was_away = False
+
+    def remember(self, *args: Any, **kwargs: Any) -> None:
+        if not self.was_away:
+            self.was_away = True
+            raise QueueUnavailable
+        super().remember(*args, **kwargs)
+
+
+@pytest.mark.req("OV-63")
+def test_owners_of_sessions_are_remembered_although_redis_was_away(
+    make: Make, start: StartRun, redis_url: str
+) -> None:
+    with Redis.from_url(redis_url, socket_timeout=2) as client:
+        standby = BlinkingStandby(client)
+        wired.wire(replace(wired.ports(), standby=standby))
+
+        run = begun(make(_forever), start())
+
+        until(lambda: standby.recall(owner_key(run.session_id or "")) == str(run.owner_id))
+        assert standby.was_away
 
 
 def test_a_clean_stop_hands_back_what_is_not_done_in_time(make: Make, start: StartRun) -> None:
