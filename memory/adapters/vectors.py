@@ -23,9 +23,10 @@ def vectors_of(body: Any, count: int) -> list[list[float]]:
         raise ModelFailed(_UNREADABLE)
     placed: dict[int, list[float]] = {}
     for at, item in enumerate(items):
-        if not isinstance(item, dict):
+        index = item.get("index", at) if isinstance(item, dict) else None
+        if not isinstance(index, int):
             raise ModelFailed(_UNREADABLE)
-        placed[item.get("index", at)] = _stored(item.get("embedding"))
+        placed[index] = _stored(item.get("embedding"))
     if sorted(placed) != list(range(count)):
         raise ModelFailed(_UNREADABLE)
     return [placed[at] for at in range(count)]

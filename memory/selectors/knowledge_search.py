@@ -50,7 +50,8 @@ def knowledge_search(
         raise InvalidInput("The query is empty.")
     values: dict[str, Any] = {
         "ids": _ids(collection, names),
-        "exact": query[:MAX_QUERY],
+        # PostgreSQL takes no NUL.
+        "exact": query[:MAX_QUERY].replace("\0", " "),
         "all": all_of(words),
         "any": any_of(words),
         "count": min(max(top_k, 1), MAX_TOP_K),

@@ -32,7 +32,7 @@ class DeedFilter(DropdownFilter):  # type: ignore[misc]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[LogEntry]) -> QuerySet[LogEntry]:
         wanted = self.value()
-        known = wanted and wanted.isdigit() and int(wanted) in _DEEDS
+        known = wanted and wanted.isdecimal() and int(wanted) in _DEEDS
         return queryset.filter(action_flag=int(wanted)) if known and wanted else queryset
 
 
@@ -46,7 +46,7 @@ class KindOfThingFilter(DropdownFilter):  # type: ignore[misc]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[LogEntry]) -> QuerySet[LogEntry]:
         wanted = self.value()
-        return queryset.filter(content_type=wanted) if wanted and wanted.isdigit() else queryset
+        return queryset.filter(content_type=wanted) if wanted and wanted.isdecimal() else queryset
 
 
 @admin.register(LogEntry)

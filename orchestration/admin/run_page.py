@@ -201,7 +201,7 @@ def _pretty(value: Any) -> str:
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text and text.isdigit() and len(text) < 19 else 0
+    return int(text) if text and text.isdecimal() and len(text) < 19 else 0
 
 
 def _name(request: HttpRequest) -> str:

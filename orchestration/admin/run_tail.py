@@ -53,7 +53,7 @@ async def run_tail(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
     veil = SEALED if run.is_sealed else ""
     if not veil and not await in_database(may_read_words, request):
         veil = HIDDEN
-    frames = _frames(run, int(after) if after.isdigit() and len(after) < 19 else 0, veil)
+    frames = _frames(run, int(after) if after.isdecimal() and len(after) < 19 else 0, veil)
     return StreamingHttpResponse(
         frames,
         content_type=CONTENT_TYPE,

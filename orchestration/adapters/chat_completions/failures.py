@@ -89,7 +89,7 @@ def refused_parameter(status: int, body: bytes) -> str | None:
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds asked for by Retry-After (RFC 9110, section 10.2.3) or OpenAI's retry-after-ms."""
     milliseconds = headers.get("retry-after-ms", "")
-    if milliseconds.isdigit():
+    if milliseconds.isdecimal():
         return int(milliseconds) / 1000
     value = headers.get("Retry-After", "").strip()
     if not value:

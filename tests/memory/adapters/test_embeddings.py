@@ -136,6 +136,7 @@ async def test_a_key_with_a_line_break_is_no_key(server: ScriptedServer) -> None
         {"data": None},
         {"data": ["x"]},
         {"data": [{"index": 1, "embedding": [1.0]}]},
+        {"data": [{"index": [0], "embedding": [1.0]}]},
         {"data": [{"embedding": [float("nan")]}]},
         {"data": [{"embedding": [0.0, 0.0]}]},
         {"data": [{"embedding": "text"}]},

@@ -124,6 +124,16 @@ def test_a_trial_search_shows_what_the_model_is_told(admin_client: Client, folde
     assert "What the model is told" not in page(admin_client, address_of("tea"))
 
 
+def test_a_question_with_nul_is_a_question(admin_client: Client, folder: Folder) -> None:
+    folder.write("tea/a.md", "# Tea\n\nGreen.")
+    knowledge_refresh()
+    tea = KnowledgeCollection.objects.get()
+
+    answer = admin_client.get(f"{LIST}{tea.pk}/change/", {"q": "green\0"})
+
+    assert [hit.document for hit in answer.context["trial"].hits] == ["a.md"]
+
+
 def test_a_file_that_was_just_written_is_found_by_a_trial(
     admin_client: Client, folder: Folder
 ) -> None:

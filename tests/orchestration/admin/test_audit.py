@@ -70,3 +70,14 @@ def test_shows_fifty_entries_with_at_most_twelve_queries(
 
     with django_assert_max_num_queries(12):
         assert "p49" in admin_client.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize("asked", [{"deed": "²"}, {"kind": "²"}, {"kind": "x"}, {"deed": "9"}])
+def test_what_no_filter_knows_filters_nothing(
+    admin_client: Client, admin_user: User, asked: dict[str, str]
+) -> None:
+    entry(admin_user, OverlayProfile.objects.create(name="shop"))
+
+    answer = admin_client.get(LIST, asked)
+
+    assert (answer.status_code, "shop" in answer.content.decode()) == (200, True)

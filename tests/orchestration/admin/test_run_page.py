@@ -65,6 +65,15 @@ def test_shows_facts_timeline_and_words_of_a_run(
     assert 'data-tail="' in body
 
 
+@pytest.mark.parametrize("after", ["²", "x", "-1", "9" * 19])
+def test_a_place_that_is_no_number_is_the_beginning(
+    admin_client: Client, start: Callable[..., Run], after: str
+) -> None:
+    answer = admin_client.get(page(start()), {"after": after})
+
+    assert (answer.status_code, answer.context["after"]) == (200, 0)
+
+
 def test_follows_only_runs_that_are_still_open(
     admin_client: Client, finished: Callable[..., Run]
 ) -> None:
