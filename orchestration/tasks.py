@@ -15,6 +15,7 @@ from orchestration.services.recovery import runs_recover as recover
 from orchestration.services.retention import retention_apply as apply_retention
 from orchestration.services.run_queue import runs_enqueue
 from orchestration.services.tool_servers import mcp_servers_check as check_mcp_servers
+from orchestration.services.tool_trials import tool_trial_run
 from orchestration.standby.rows import standby_enqueue
 from taskmapr.core import jobs
 
@@ -62,3 +63,8 @@ def idempotency_keys_prune() -> None:
 def mcp_servers_check(*at_once: int) -> None:
     """Sessions live on the worker's loop; a Celery thread asks for them there."""
     check_mcp_servers(at_once, submit=executor().submit)
+
+
+@shared_task(name=jobs.TOOL_TRY, ignore_result=True)
+def tool_try(trial_id: str) -> None:
+    tool_trial_run(trial_id=UUID(trial_id), submit=executor().submit)

@@ -1,3 +1,3 @@
-from orchestration.admin import audit, chores, erased, runs, sessions
+from orchestration.admin import audit, chores, erased, runs, sessions, tools
 
-__all__ = ["audit", "chores", "erased", "runs", "sessions"]
+__all__ = ["audit", "chores", "erased", "runs", "sessions", "tools"]

@@ -7,6 +7,7 @@ from orchestration.models.event import RunEvent
 from orchestration.models.idempotency_key import IdempotencyKey
 from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
+from orchestration.models.tool_trial import ToolTrial
 
 __all__ = [
     "Approval",
@@ -19,4 +20,5 @@ __all__ = [
     "Run",
     "RunEvent",
     "Session",
+    "ToolTrial",
 ]

@@ -232,15 +232,18 @@ CROSS JOIN LATERAL (
 ) AS call
 GROUP BY 1
 ORDER BY 3 DESC, 2 DESC, 1
-LIMIT 20
+LIMIT %(most)s
 """
 
 
-def tools_used(since: datetime, *, newest: int = TOOL_RUNS) -> list[ToolUse]:
-    """Tools that the newest runs of the window called, those that failed most first."""
+def tools_used(since: datetime, *, newest: int = TOOL_RUNS, most: int = 20) -> list[ToolUse]:
+    """Tools that the newest runs of the window called, those that failed most first.
+
+    most: how many tools.
+    """
     return [
         ToolUse(tool=tool or "", calls=calls, failed=failed)
-        for tool, calls, failed in _rows(_TOOLS, since, limit=newest)
+        for tool, calls, failed in _rows(_TOOLS, since, limit=newest, most=most)
     ]
 
 

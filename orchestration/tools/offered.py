@@ -62,6 +62,14 @@ def tools_without_database(profile: OverlayProfile) -> Offered:
     return Offered(tools=left, missing=(*offered.missing, lost))
 
 
+def tool_spec(row: Tool) -> ToolSpec | None:
+    """One tool as runs call it; None when the registry has none of that name."""
+    if row.server is not None:
+        return mcp_tool_spec(row, row.server) if row.server.is_enabled else None
+    own = registry.get(row.name)
+    return None if own is None else _as_said(own, row)
+
+
 def _offered(specs: _Specs, profile: OverlayProfile) -> Offered:
     tools = [spec for spec in specs.of_registry if is_named(spec.name, profile.tools)]
     tools += [

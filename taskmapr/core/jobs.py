@@ -15,6 +15,8 @@ TOKENS_PRUNE = "users.tokens_prune"
 USERS_ERASE = "users.users_erase"
 #: Asks a model one short question for an operator.
 MODEL_TRY = "agents_cfg.model_try"
+#: Calls a tool that reads for an operator.
+TOOL_TRY = "orchestration.tool_try"
 KNOWLEDGE_REFRESH = "memory.knowledge_refresh"
 KNOWLEDGE_EMBED = "memory.knowledge_embed"
 
@@ -34,6 +36,7 @@ JOB_NAMES = (
     TOKENS_PRUNE,
     USERS_ERASE,
     MODEL_TRY,
+    TOOL_TRY,
     KNOWLEDGE_REFRESH,
     KNOWLEDGE_EMBED,
 )

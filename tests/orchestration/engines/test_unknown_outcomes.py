@@ -49,7 +49,10 @@ class Calling:
                 held.writer.append(ModelResponded(step=1, model="m", duration_ms=1, calls=[asked]))
             caller = ToolCaller(held, lambda call_id: _context(held, call_id))
             other = asyncio.ensure_future(asyncio.to_thread(beside)) if beside else None
-            self.outputs.append(await caller(ToolCallRequest(**asked), spec))
+            try:
+                self.outputs.append(await caller(ToolCallRequest(**asked), spec))
+            finally:
+                await wired.ports().tool_servers().close()
             if other is not None:
                 await other
 
@@ -196,16 +199,12 @@ def test_it_is_asked_again_when_the_repetition_is_lost_too(calling: Calling) -> 
 
 @pytest.fixture(params=["streamable_http", "sse"])
 def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[McpProcess]:
-    """A real server, and sessions that belong to the loop that asks for them."""
+    """A real server, and sessions that each attempt closes."""
     process = McpProcess(request.param, (f"--notes={tmp_path / 'notes'}",))
     process.start()
     real = wired.ports()
-    sessions: dict[asyncio.AbstractEventLoop, McpSessions] = {}
-
-    def of_this_loop() -> McpSessions:
-        return sessions.setdefault(asyncio.get_running_loop(), McpSessions())
-
-    wired.wire(replace(real, tool_servers=of_this_loop))
+    sessions = McpSessions()
+    wired.wire(replace(real, tool_servers=lambda: sessions))
     yield process
     wired.wire(real)
     process.kill()

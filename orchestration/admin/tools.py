@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, Final
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from unfold.decorators import action
 
 from agents_cfg.admin.mcp_forms import ToolForm, tool_note
 from agents_cfg.models import Tool, ToolDanger
 from agents_cfg.services.tools import tool_save
+from orchestration.admin.tool_trials import tool_trials
+from orchestration.selectors.tool_calls import tool_calls_lately
 from taskmapr.foundation.admin import ProductAdmin
 from taskmapr.foundation.badges import status_badge, two_lines, when
-from taskmapr.foundation.figures import NONE
+from taskmapr.foundation.figures import NONE, count_text
 
 _COLOURS = {
     ToolDanger.READ: "ok",
@@ -33,7 +39,8 @@ CHANGED: Final = (
 @admin.register(Tool)
 class ToolAdmin(ProductAdmin):
     form = ToolForm
-    list_display = ("what", "provider", "is_enabled", "danger_shown", "asks_first", "note")
+    list_display = ("what", "is_enabled", "danger_shown", "asks_first", "calls", "note")
+    actions_detail = ("to_test",)
     list_display_links = ("what",)
     list_select_related = ("server",)
     list_filter = ("is_enabled", "danger", "is_present", "server")
@@ -98,9 +105,25 @@ class ToolAdmin(ProductAdmin):
     def what(self, tool: Tool) -> SafeString:
         return two_lines(tool.name, tool.summary or NONE, is_wide=True)
 
-    @admin.display(description="Provider")
-    def provider(self, tool: Tool) -> str:
-        return tool.provider
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(partial(tool_trials, model_admin=self))
+        test = path("<int:object_id>/test/", view, name="agents_cfg_tool_test")
+        return [test, *super().get_urls()]
+
+    @action(  # type: ignore[untyped-decorator]
+        description="Test this tool", url_path="to-test", permissions=["change"]
+    )
+    def to_test(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(reverse("admin:agents_cfg_tool_test", args=[object_id]))
+
+    @admin.display(description="Calls lately")
+    def calls(self, tool: Tool) -> SafeString | str:
+        """Those of the newest thousand runs of seven days."""
+        use = tool_calls_lately().get(tool.name)
+        if use is None:
+            return NONE
+        failed = status_badge("failed", f"{count_text(use.failed)} failed") if use.failed else ""
+        return two_lines(count_text(use.calls), failed)
 
     @admin.display(description="Danger", ordering="danger")
     def danger_shown(self, tool: Tool) -> SafeString:
