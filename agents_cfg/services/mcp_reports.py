@@ -15,6 +15,7 @@ from django.db import transaction
 
 from agents_cfg.models import McpServer, McpServerState, Tool, ToolDanger
 from agents_cfg.selectors.profiles import profiles_forget
+from agents_cfg.services.tools import danger_raised
 from taskmapr.core.errors import InvalidInput
 from taskmapr.core.ports import FoundTool, ToolServerReport
 from taskmapr.core.tools import ToolContext, ToolSpec
@@ -90,7 +91,7 @@ def _tools_write(server: McpServer, tools: Iterable[FoundTool]) -> bool:
         tool = known.get(found.name)
         if tool is None:
             new.append(_new(server, name, found, said))
-        elif _takes(tool, {**said, **_allowed(server, found.name), **_withdrawn(tool, said)}):
+        elif _takes(tool, {**said, **_concluded(server, tool, said)}):
             changed.append(tool)
     gone = [tool for name, tool in known.items() if name not in seen and tool.is_present]
     for tool in gone:
@@ -106,6 +107,9 @@ def _tools_write(server: McpServer, tools: Iterable[FoundTool]) -> bool:
             "own_danger",
             "is_present",
             "is_enabled",
+            "danger",
+            "has_effect",
+            "inject_user_id",
             "allowed_summary",
             "allowed_schema",
         ],
@@ -125,6 +129,37 @@ def _said(name: str, found: FoundTool) -> dict[str, Any]:
         "own_danger": _danger(found),
         "is_present": True,
     }
+
+
+def _concluded(server: McpServer, tool: Tool, said: dict[str, Any]) -> dict[str, Any]:
+    """What follows for a tool that was known from what its server says of it now."""
+    return {
+        **_allowed(server, tool.remote_name),
+        **_withdrawn(tool, said),
+        **_raised(tool, said),
+        **_injected(tool, said),
+    }
+
+
+def _raised(tool: Tool, said: dict[str, Any]) -> dict[str, Any]:
+    """A tool that its server calls more dangerous than before is at least that dangerous."""
+    before, now = tool.own_danger, said["own_danger"]
+    danger = danger_raised(tool.danger, now)
+    if danger_raised(before, now) == before or danger == tool.danger:
+        return {}
+    return {"danger": danger, "has_effect": True}
+
+
+def _injected(tool: Tool, said: dict[str, Any]) -> dict[str, Any]:
+    """An argument user_id that came is ours to set, as with a new tool; one that went is not."""
+    has = _names_user(said["input_schema"])
+    if said["problem"] or has == _names_user(tool.input_schema):
+        return {}
+    return {"inject_user_id": has}
+
+
+def _names_user(schema: dict[str, Any]) -> bool:
+    return "user_id" in schema.get("properties", {})
 
 
 def _allowed(server: McpServer, tool: str) -> dict[str, Any]:
@@ -171,7 +206,7 @@ def _new(server: McpServer, name: str, found: FoundTool, said: dict[str, Any]) -
         danger=danger,
         has_effect=danger != ToolDanger.READ,
         # A model must not choose for whom it acts.
-        inject_user_id="user_id" in said["input_schema"].get("properties", {}),
+        inject_user_id=_names_user(said["input_schema"]),
         seen_at=datetime.now(UTC),
         **said,
         **_allowed(server, found.name),

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from agents_cfg.models import McpServer, Tool
+from agents_cfg.models import McpServer, OverlayProfile, Tool
 from agents_cfg.selectors.mcp import mcp_addresses, mcp_state
+from agents_cfg.selectors.profiles import profiles_forget
 from agents_cfg.services import mcp_reports
 from agents_cfg.services.mcp_reports import mcp_reports_write
 from agents_cfg.services.mcp_servers import (
@@ -20,6 +21,7 @@ from agents_cfg.services.mcp_servers import (
     mcp_server_save,
 )
 from agents_cfg.services.tools import tool_save
+from orchestration.tools.offered import tools_offered
 from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput
 from taskmapr.core.ports import FoundTool, ToolServerReport
@@ -272,6 +274,37 @@ def test_the_environments_list_allows_by_name(settings: Any, listed: str) -> Non
     report(row, found(summary="Something else."))
 
     assert Tool.objects.get().is_offered
+
+
+@pytest.mark.req("OV-44", "OV-45")
+def test_the_user_of_a_call_stays_ours_when_a_schema_changes(settings: Any) -> None:
+    environment(settings, "http://tools.local", "*")
+    row = McpServer.objects.get()
+    report(row, found(is_read_only=True))
+    profiles_forget()
+    assert said("mcp:base.find") == (True, "read", False, False)
+
+    asks = {"type": "object", "properties": {"user_id": {"type": "string"}}}
+    report(row, found(is_read_only=True, input_schema=asks))
+    assert said("mcp:base.find") == (True, "read", False, True)
+
+    report(row, found(is_read_only=True, input_schema={"type": "object"}))
+    assert said("mcp:base.find") == (True, "read", False, False)
+    profiles_forget()
+    assert tools_offered(OverlayProfile(name="any")).get("mcp:base.find") is not None
+
+
+@pytest.mark.req("OV-35", "OV-43")
+def test_a_tool_that_became_dangerous_is_taken_for_that(settings: Any) -> None:
+    environment(settings, "http://tools.local", "*")
+    row = McpServer.objects.get()
+    report(row, found(is_read_only=True))
+
+    report(row, found(is_destructive=True))
+    assert said("mcp:base.find")[1:3] == ("dangerous", True)
+
+    report(row, found(is_read_only=True))
+    assert said("mcp:base.find")[1:3] == ("dangerous", True), "nobody has said otherwise"
 
 
 @pytest.mark.parametrize(
