@@ -15,8 +15,6 @@ from django.db.models import Model, QuerySet
 from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminPasswordWidget
 
@@ -33,22 +31,6 @@ class UnfoldSecretInput(SecretInput):
             attrs={"autocomplete": "new-password"}, render_value=False
         )
         self.widgets = [typed, *self.widgets[1:]]
-
-    def id_for_label(self, id_: str) -> str:
-        return id_
-
-    def render(
-        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
-    ) -> SafeString:
-        """The box stands beside words that say what it does."""
-        typed, box = self.widgets
-        box_id = f"{(attrs or {}).get('id', name)}_remove"
-        return format_html(
-            '{}<label class="tm-secret" for="{}">{} Remove the stored value</label>',
-            typed.render(name, "", attrs, renderer),
-            box_id,
-            box.render(f"{name}_remove", False, {"id": box_id}, renderer),
-        )
 
 
 class ProductAdmin(ModelAdmin):  # type: ignore[misc]

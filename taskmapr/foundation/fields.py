@@ -8,6 +8,8 @@ from typing import Any
 from cryptography.fernet import InvalidToken
 from django import forms
 from django.db import models
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from taskmapr.foundation.crypto import master_fernet
@@ -32,12 +34,29 @@ class SecretInput(forms.MultiWidget):
     """An input that never shows what is stored, and a box that removes it."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        box = forms.CheckboxInput(attrs={"title": _("Remove the stored value")})
+        box = forms.CheckboxInput()
         typed = forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=False)
         super().__init__(widgets={"": typed, "remove": box}, attrs=attrs)
 
     def decompress(self, value: Any) -> list[Any]:
         return ["", False]
+
+    def id_for_label(self, id_: str) -> str:
+        return id_
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        """The box stands beside words that say what it does."""
+        typed, box = self.widgets
+        box_id = f"{(attrs or {}).get('id', name)}_remove"
+        return format_html(
+            '{}<label class="tm-secret" for="{}">{} {}</label>',
+            typed.render(name, "", attrs, renderer),
+            box_id,
+            box.render(f"{name}_remove", False, {"id": box_id}, renderer),
+            _("Remove the stored value"),
+        )
 
 
 class SecretFormField(forms.MultiValueField):

@@ -66,6 +66,13 @@ def test_a_form_never_shows_it(vault):
 
 
 @pytest.mark.req("OV-06")
+def test_the_box_says_what_it_does(vault):
+    page = str(_form(vault)())
+    assert '<label class="tm-secret" for="id_secret_remove">' in page
+    assert 'id="id_secret_remove"> Remove the stored value</label>' in page
+
+
+@pytest.mark.req("OV-06")
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
