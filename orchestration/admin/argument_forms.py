@@ -111,10 +111,10 @@ def _field(name: str, schema: Any, is_required: bool) -> forms.Field:
     values = said.get("enum")
     if isinstance(values, list) and values:
         return Choice(values, **options)
-    kind = said.get("type")
+    kind = _kind(said)
     if kind == "boolean":
         return Choice([True, False], **options)
-    if isinstance(kind, str) and kind in _PLAIN:
+    if kind in _PLAIN:
         return _PLAIN[kind](**options)
     return _written(said, options)
 
@@ -122,11 +122,18 @@ def _field(name: str, schema: Any, is_required: bool) -> forms.Field:
 def _written(schema: Schema, options: dict[str, Any]) -> forms.Field:
     """What is no single value: texts line by line, everything else as JSON."""
     initial = options.pop("initial")
-    if schema.get("type") == "array" and _is_of_texts(schema):
+    if _kind(schema) == "array" and _is_of_texts(schema):
         lines = "\n".join(map(str, initial)) if isinstance(initial, list) else ""
-        return Lines(initial=lines, **_helped(options, "One per line."))
+        return Lines(initial=lines, **_helped(options, "one per line"))
     text = "" if initial is None else json.dumps(initial)
-    return JsonText(initial=text, **_helped(options, "As JSON."))
+    return JsonText(initial=text, **_helped(options, "as JSON"))
+
+
+def _kind(schema: Schema) -> str:
+    """The one type that it takes, null apart: that is what leaving it out is for."""
+    kinds = schema.get("type")
+    named = [kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind != "null"]
+    return str(named[0]) if len(named) == 1 else ""
 
 
 def _is_of_texts(schema: Schema) -> bool:
@@ -135,7 +142,8 @@ def _is_of_texts(schema: Schema) -> bool:
 
 
 def _helped(options: dict[str, Any], how: str) -> dict[str, Any]:
-    return {**options, "help_text": f"{options['help_text']} {how}".strip()}
+    said = options["help_text"]
+    return {**options, "help_text": f"{said} ({how})" if said else how.capitalize()}
 
 
 def _drawn(field: forms.Field) -> forms.Field:

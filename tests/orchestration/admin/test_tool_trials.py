@@ -36,6 +36,7 @@ SCHEMA: dict[str, Any] = {
         "tone": {"enum": ["kind", "stern"]},
         "tags": {"type": "array", "items": {"type": "string"}},
         "extra": {"type": "object"},
+        "note": {"type": ["string", "null"]},
     },
     "required": ["text"],
     "additionalProperties": False,
@@ -84,6 +85,7 @@ def test_every_kind_of_argument_becomes_what_the_schema_wants() -> None:
             tone='"stern"',
             tags="one\n\n two ",
             extra='{"a": [1]}',
+            note="[no JSON",
         ),
     )
 
@@ -96,11 +98,12 @@ def test_every_kind_of_argument_becomes_what_the_schema_wants() -> None:
         "tone": "stern",
         "tags": ["one", "two"],
         "extra": {"a": [1]},
+        "note": "[no JSON",
     }
 
 
 def test_what_is_left_empty_is_not_given() -> None:
-    form = form_of(SCHEMA, given(times="", loud="", tone="", tags="", extra=""))
+    form = form_of(SCHEMA, given(times="", loud="", tone="", tags="", extra="", note=""))
 
     assert form.is_valid()
     assert form.arguments == {"text": "hi"}
