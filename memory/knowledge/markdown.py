@@ -22,7 +22,7 @@ _MAX_FRONT: Final = 4_000
 #: Between a heading and the ones below it.
 _ABOVE: Final = " > "
 
-_HEADING: Final = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_HEADING: Final = re.compile(r" {0,3}(#{1,6})(?![^ \t])")
 _UNDERLINE: Final = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 _FRONT: Final = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
@@ -122,7 +122,7 @@ def _headings(lines: list[str]) -> Iterator[tuple[int, int, str, int]]:
         elif len(line) > _MAX_LINE:
             continue
         elif found := _HEADING.match(line):
-            yield at, len(found[1]), _plain(found[2] or ""), at + 1
+            yield at, len(found[1]), _plain(_unclosed(line[found.end() :])), at + 1
         elif (
             at + 1 < len(lines)
             and _UNDERLINE.match(lines[at + 1])
@@ -130,6 +130,13 @@ def _headings(lines: list[str]) -> Iterator[tuple[int, int, str, int]]:
         ):
             level = 1 if lines[at + 1].lstrip().startswith("=") else 2
             yield at, level, _plain(line), at + 2
+
+
+def _unclosed(title: str) -> str:
+    """Without the row of # that may end a heading. No pattern: those try every run of blanks."""
+    title = title.strip(" \t")
+    words = title.rstrip("#")
+    return words if not words or words[-1] in " \t" else title
 
 
 def _may_be_underlined(lines: list[str], at: int) -> bool:

@@ -24,6 +24,9 @@ def headings(text: str) -> list[str]:
     [
         ("# Tea\n\nGreen.", "Tea"),
         ("Words first.\n\n## Second *level* `code` [link](x.md) ##", "Second level code link"),
+        ("# C# and F#", "C# and F#"),
+        ("#\tTabs\t##\t", "Tabs"),
+        ("### ###\n\n# Tea", "Tea"),
         ("Tea\n===\n\nGreen.", "Tea"),
         ("---\ntitle: 'From the front'\ntags: [a]\n---\n# Tea", "From the front"),
         ("Only words.", "some file"),
@@ -98,6 +101,8 @@ def test_a_byte_order_mark_and_other_line_ends_are_no_text() -> None:
     "data",
     [
         b"#" + b" " * 2_000_000,
+        (b"# a" + b" " * 990 + b"a\n") * 2_000,
+        (b"# a" + b" #" * 490 + b"a\n") * 2_000,
         b"---\ntitle:" + b" " * 2_000_000,
         b"# a\n" * 500_000,
         b"a\n--\n" * 400_000,
