@@ -16,6 +16,8 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 #: Keys of the ASGI scope that `foundation.middleware.EdgeMiddleware` reads.
 TOO_LARGE: Final = "taskmapr.body_too_large"
 BODY_BYTES: Final = "taskmapr.body_bytes"
+#: More than any length needs, and few enough for `int`.
+_LENGTH_DIGITS: Final = 19
 _CUT: Final[Message] = {"type": "http.request", "body": b"", "more_body": False}
 
 
@@ -63,5 +65,6 @@ def _counting(scope: MutableMapping[str, Any], receive: Receive) -> Receive:
 
 
 def _declared(scope: MutableMapping[str, Any]) -> int:
+    """0 without a length that can be one: such a body is counted, and then refused."""
     value = next((v for k, v in scope["headers"] if k == b"content-length"), b"")
-    return int(value) if value.isdigit() else 0
+    return int(value) if value.isdigit() and len(value) <= _LENGTH_DIGITS else 0

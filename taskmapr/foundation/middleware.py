@@ -38,6 +38,8 @@ from taskmapr.foundation.telemetry.requests import request_log, request_measure
 
 GetResponse = Callable[[HttpRequest], Any]
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+#: What `int` reads. Other digits, such as superscripts, and thousands of them are no length.
+_LENGTH: Final = re.compile(r"[0-9]{1,19}")
 
 
 class _Middleware:
@@ -130,7 +132,7 @@ def _check(request: HttpRequest) -> None:
         raise NotFound  # nothing has such a name, and to ask Postgres for one is an error
     scope = getattr(request, "scope", {})
     declared = request.META.get("CONTENT_LENGTH") or "0"
-    if not declared.isdigit():
+    if not _LENGTH.fullmatch(declared):
         raise InvalidRequest("The Content-Length header is not a number.")
     if scope.get(TOO_LARGE) or int(declared) > settings.TASKMAPR["max_body_bytes"]:
         raise PayloadTooLarge

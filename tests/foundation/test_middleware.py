@@ -51,7 +51,7 @@ def test_a_declared_body_over_the_limit_is_413(failing, settings):
 
 
 @pytest.mark.req("OV-08")
-@pytest.mark.parametrize("length", ["-1", "many"])
+@pytest.mark.parametrize("length", ["-1", "many", "²", "٣", "9" * 5000])
 def test_a_content_length_that_is_no_number_is_400(failing, length):
     response = failing.get("/api/echo", CONTENT_LENGTH=length)
     assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
@@ -127,6 +127,13 @@ def test_a_declared_length_over_the_limit_is_refused_unread(failing, settings):
     settings.TASKMAPR = {**settings.TASKMAPR, "max_body_bytes": 100}
     status, _, read = _post([b"x" * 200], (b"content-length", b"200"))
     assert (status, read) == (413, 0)
+
+
+@pytest.mark.req("OV-08")
+@pytest.mark.parametrize("length", ["²".encode("latin-1"), b"9" * 5000])
+def test_a_declared_length_that_is_no_number_is_400(failing, length):
+    status, body, _ = _post([b"{}"], (b"content-length", length))
+    assert (status, b'"code":"invalid_request"' in body) == (400, True)
 
 
 @pytest.mark.parametrize("path", ["/api/echo", "/api/nowhere"])
