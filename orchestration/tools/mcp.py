@@ -36,7 +36,8 @@ def _shown_schema(tool: Tool) -> dict[str, Any]:
     if not tool.inject_user_id:
         return schema
     schema.pop("additionalProperties", None)
-    schema["properties"] = {k: v for k, v in schema["properties"].items() if k != USER_ID}
+    shown = schema.get("properties", {})
+    schema["properties"] = {k: v for k, v in shown.items() if k != USER_ID}
     schema["required"] = [name for name in schema.get("required", ()) if name != USER_ID]
     return schema
 

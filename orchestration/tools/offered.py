@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents_cfg.models import OverlayProfile, Tool
+from agents_cfg.models import McpServer, OverlayProfile, Tool
 from agents_cfg.selectors.tools import KnownTools, tools_known, tools_known_last
 from agents_cfg.services.tools import danger_raised
 from orchestration.tools.mcp import mcp_tool_spec
 from taskmapr.core.tools import ToolSpec, is_named, model_name_of, registry
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class _Specs:
     of_registry: tuple[ToolSpec, ...]
     of_servers: tuple[tuple[str, ToolSpec], ...]
     away: tuple[str, ...]
+    #: Tools of servers whose rows make no tool.
+    broken: tuple[Tool, ...]
 
 
 def tools_offered(profile: OverlayProfile) -> Offered:
@@ -63,23 +68,29 @@ def tools_without_database(profile: OverlayProfile) -> Offered:
 
 
 def tool_spec(row: Tool) -> ToolSpec | None:
-    """One tool as runs call it; None when the registry has none of that name."""
+    """One tool as runs call it; None when there is none, or its row makes none."""
     if row.server is not None:
-        return mcp_tool_spec(row, row.server) if row.server.is_enabled else None
+        return _of_server(row, row.server) if row.server.is_enabled else None
     own = registry.get(row.name)
     return None if own is None else _as_said(own, row)
 
 
 def _offered(specs: _Specs, profile: OverlayProfile) -> Offered:
     tools = [spec for spec in specs.of_registry if is_named(spec.name, profile.tools)]
-    tools += [
-        spec
-        for server, spec in specs.of_servers
-        if is_named(server, profile.mcp_servers)
-        and (spec.danger == "read" or is_named(spec.name, profile.tools))
-    ]
+    tools += [spec for server, spec in specs.of_servers if _is_wanted(server, spec, profile)]
     missing = [f"the tools of {s}" for s in specs.away if is_named(s, profile.mcp_servers)]
+    missing += [
+        f"the tool {row.name}"
+        for row in specs.broken
+        if row.server is not None and _is_wanted(row.server.name, row, profile)
+    ]
     return Offered(tools=tools, missing=tuple(missing))
+
+
+def _is_wanted(server: str, tool: ToolSpec | Tool, profile: OverlayProfile) -> bool:
+    return is_named(server, profile.mcp_servers) and (
+        tool.danger == "read" or is_named(tool.name, profile.tools)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +120,30 @@ def _specs(known: KnownTools) -> _Specs:
 def _made(known: KnownTools, registered: list[ToolSpec]) -> _Specs:
     own = [_as_said(spec, known.of_registry.get(spec.name)) for spec in registered]
     away = {server.pk for server in known.away}
-    specs = [
-        (row.server.name, mcp_tool_spec(row, row.server))
-        for row in known.of_servers
-        if row.server is not None and row.server_id not in away
-    ]
+    specs: list[tuple[str, ToolSpec]] = []
+    broken: list[Tool] = []
+    for row in known.of_servers:
+        if row.server is None or row.server_id in away:
+            continue
+        if (spec := _of_server(row, row.server)) is None:
+            broken.append(row)
+        else:
+            specs.append((row.server.name, spec))
     return _Specs(
         of_registry=tuple(spec for spec in own if spec.enabled),
         of_servers=tuple(_told_apart(specs, {spec.model_name for spec in own})),
         away=tuple(server.name for server in known.away),
+        broken=tuple(broken),
     )
+
+
+def _of_server(row: Tool, server: McpServer) -> ToolSpec | None:
+    """None when no tool can be made of the row: that costs a run this tool, and nothing else."""
+    try:
+        return mcp_tool_spec(row, server)
+    except (AttributeError, TypeError, ValueError) as error:
+        logger.warning("tool %s is not offered: %s", row.name, error)
+        return None
 
 
 def _as_said(spec: ToolSpec, row: Tool | None) -> ToolSpec:

@@ -140,6 +140,40 @@ def test_the_user_is_set_by_the_server_and_hidden_from_the_model(
     assert called.calls == [("shop", "mine", {"what": "orders", "user_id": "ada"}, trusted)]
 
 
+@pytest.mark.req("OV-43")
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"input_schema": {}},
+        {"input_schema": []},
+        {"input_schema": {"type": "object", "properties": []}, "inject_user_id": True},
+        {"timeout_s": 601},
+    ],
+)
+def test_a_row_that_makes_no_tool_costs_only_this_tool(
+    shop: McpServer, row: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    tool(shop, "find")
+    tool(shop, "odd", **row)
+    tool(shop, "secret", danger="write", **row)
+
+    offer = tools_offered(OverlayProfile(name="p", tools=[]))
+
+    assert [spec.name for spec in offer.tools] == ["mcp:shop.find"]
+    assert offer.missing == ("the tool mcp:shop.odd",)
+    assert "tool mcp:shop.odd is not offered" in caplog.text
+    assert tools_offered(OverlayProfile(name="p", tools=[], mcp_servers=[])).missing == ()
+
+
+@pytest.mark.req("OV-43")
+def test_a_schema_without_properties_can_have_the_user_set(shop: McpServer) -> None:
+    tool(shop, "find", inject_user_id=True, input_schema={"type": "object"})
+
+    (spec,) = tools_offered(OverlayProfile(name="p", tools=[])).tools
+
+    assert spec.input_schema["properties"] == {}
+
+
 @pytest.mark.req("OV-45")
 def test_a_server_that_was_not_marked_learns_nothing_of_the_user(
     shop: McpServer, called: Called
