@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from agents_cfg.models import OverlayProfile, OverlayProfileVersion
 from agents_cfg.selectors.profiles import profiles_forget
@@ -22,6 +22,10 @@ MAX_STEM: Final = 60
 #: Columns that say nothing about how a run behaves.
 _NOT_BEHAVIOUR: Final = frozenset({"id", "version", "created_at", "updated_at", "is_default"})
 
+#: Whoever makes a profile the default holds this advisory lock until commit. Locks on rows are not
+#: enough: a default that is new and not committed is a row that nobody else can see.
+_DEFAULT_LOCK: Final = 0x6465_6661
+
 Problem = tuple[str, str]
 
 
@@ -30,14 +34,14 @@ def overlay_profile_save(*, profile: OverlayProfile, by: str) -> OverlayProfile:
     """Store a profile. `by`: who did it, for the log.
 
     The version counts changes of behaviour: runs remember the one they used. Making a profile the
-    default takes that from the one before. Locks the stored row and the default's until commit.
-    Raises InvalidInput when origins or routes are malformed.
+    default takes that from the one before; of several at once the last one keeps it. Locks the
+    stored row and the default's until commit. Raises InvalidInput when origins or routes are
+    malformed.
     """
     overlay_profile_check(profile)
-    others = OverlayProfile.objects.select_for_update().order_by("pk")
-    stored = others.filter(pk=profile.pk).first()
     if profile.is_default:
-        others.exclude(pk=profile.pk).filter(is_default=True).update(is_default=False)
+        _default_take(profile)
+    stored = OverlayProfile.objects.select_for_update().filter(pk=profile.pk).first()
     changed = _changed(stored, profile) if stored else []
     if stored is not None:
         profile.version = stored.version + bool(changed)
@@ -117,6 +121,17 @@ def _is_route(route: Any) -> bool:
         return False
     path = route.get("path")
     return isinstance(path, str) and path.startswith("/") and not path.startswith("//")
+
+
+def _default_take(profile: OverlayProfile) -> None:
+    """No other profile is the default. Waits for whoever else is taking it.
+
+    Two statements: the second one sees what was committed while the first one waited.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_DEFAULT_LOCK])
+    was = OverlayProfile.objects.exclude(pk=profile.pk).filter(is_default=True)
+    was.update(is_default=False)
 
 
 def _changed(before: OverlayProfile, after: OverlayProfile) -> list[str]:

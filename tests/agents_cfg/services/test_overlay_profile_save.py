@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection, transaction
 
 from agents_cfg.models import OverlayProfile
 from agents_cfg.services.overlay_profiles import overlay_profile_save
@@ -52,6 +55,49 @@ def test_a_new_default_takes_it_from_the_one_before() -> None:
 
     assert [p.name for p in OverlayProfile.objects.filter(is_default=True)] == ["new"]
     assert OverlayProfile.objects.get(name="old").version == 1
+
+
+def saved_by_another(name: str) -> None:
+    try:
+        saved(name=name, is_default=True)
+    finally:
+        connection.close()
+
+
+def wait_for_waiting(count: int) -> None:
+    """Until so many connections to this database wait for a lock."""
+    until = time.monotonic() + 20
+    waiting = 0
+    while waiting < count:
+        assert time.monotonic() < until, f"{waiting} of {count} wait"
+        time.sleep(0.02)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+                " WHERE NOT l.granted AND a.datname = current_database()"
+            )
+            (waiting,) = cursor.fetchone()
+
+
+@pytest.mark.req("OV-40")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("before", [[], ["old"]])
+def test_of_several_new_defaults_at_once_the_last_one_keeps_it(before: list[str]) -> None:
+    for name in before:
+        saved(name=name, is_default=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            saved(name="first", is_default=True)
+            others = [pool.submit(saved_by_another, name) for name in ("second", "third")]
+            wait_for_waiting(2)
+        for other in others:
+            other.result(timeout=20)
+
+    names = [*before, "first", "second", "third"]
+    assert set(OverlayProfile.objects.values_list("name", flat=True)) == set(names)
+    (default,) = OverlayProfile.objects.filter(is_default=True)
+    assert default.name in ("second", "third")
 
 
 @pytest.mark.parametrize(
