@@ -23,7 +23,7 @@ def shape() -> Shape:
     return Shape(web=2)
 
 
-@pytest.mark.req("OV-22")
+@pytest.mark.req("VB-82", "OV-22")
 def test_killed_in_mid_stream_a_web_process_is_replaced_by_the_other(stack: Stack) -> None:
     first = stack.ask("count", model="bench-60x50", web=0)
     witness = stack.resume(first.run_id, None, web=1)
