@@ -21,6 +21,8 @@ _SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full
 #: Transaction poolers (Supavisor, PgBouncer) listen here: a session is not one connection.
 _POOLER_PORT = 6543
 _CONNECT_TIMEOUT_S = 10
+#: A statement that came so often on a connection is prepared there.
+_PREPARE_AFTER = 5
 #: A server that vanished without a word is given up after about ten seconds. Left to itself, the
 #: kernel waits a quarter of an hour, and every thread that asked something waits with it.
 _VANISHED = {
@@ -43,10 +45,12 @@ class HostedTls:
 
 
 def database_settings(
-    url: str, *, tls: HostedTls, pool: Mapping[str, Any] | None
+    url: str, *, tls: HostedTls, pool: Mapping[str, Any] | None, prepares: bool = True
 ) -> dict[str, Any]:
     """One entry of DATABASES.
 
+    prepares: False behind a pooler of transactions, where a session is not one connection; its
+    usual port says so by itself.
     pool: options of psycopg_pool.ConnectionPool; None = a connection per thread, for tests and
     for commands. Raises ImproperlyConfigured for a URL that is not PostgreSQL's.
     """
@@ -73,9 +77,13 @@ def database_settings(
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
-    if _port(url) == _POOLER_PORT:
+    if _port(url) == _POOLER_PORT or not prepares:
         settings["DISABLE_SERVER_SIDE_CURSORS"] = True
         options["prepare_threshold"] = None
+    else:
+        # Statements that come again are parsed and planned once per connection: a third of what a
+        # run costs Postgres.
+        options |= {"server_side_binding": True, "prepare_threshold": _PREPARE_AFTER}
     return settings
 
 

@@ -52,7 +52,13 @@ def databases_of(
     warnings: list[str] = []
     if is_hosted(services.database_url):
         tls, warnings = hosted_tls(env, data_dir)
-    return {"default": database_settings(services.database_url, tls=tls, pool=pool)}, warnings
+    settings = database_settings(
+        services.database_url,
+        tls=tls,
+        pool=pool,
+        prepares=env.flag("TASKMAPR_DB_PREPARE", default=True),
+    )
+    return {"default": settings}, warnings
 
 
 def hosted_tls(env: Env, data_dir: Path) -> tuple[HostedTls, list[str]]:

@@ -9,6 +9,7 @@ from taskmapr.settings.database import HostedTls, database_settings
 TLS = HostedTls(roots=Path("/roots.pem"))
 #: What ends the waiting for a server that does not answer any more.
 VANISHED = {"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
+PREPARED = {"server_side_binding", "prepare_threshold"}
 HOSTED = "postgresql://u:p@db.abc.supabase.co:5432/postgres"
 
 
@@ -55,7 +56,7 @@ def test_every_spelling_of_the_scheme_gives_the_same_database(scheme: str) -> No
 )
 def test_the_query_reaches_libpq(query: str, options: dict[str, Any]) -> None:
     found = settings_of(f"postgresql://u@h/d{query}")["OPTIONS"]
-    named = {name: value for name, value in found.items() if name not in VANISHED}
+    named = {name: value for name, value in found.items() if name not in VANISHED | PREPARED}
     assert named == options
 
 
@@ -99,10 +100,20 @@ def test_a_transaction_pooler_gets_no_cursors_and_no_prepared_statements() -> No
 
 
 @pytest.mark.req("OV-61")
+def test_a_pooler_on_another_port_is_named_by_a_setting() -> None:
+    url = "postgresql://u@h:6432/d"
+    pooled = database_settings(url, tls=TLS, pool=None, prepares=False)
+    assert pooled["DISABLE_SERVER_SIDE_CURSORS"] is True
+    assert pooled["OPTIONS"]["prepare_threshold"] is None
+    assert "server_side_binding" not in pooled["OPTIONS"]
+
+
+@pytest.mark.req("OV-61")
 def test_a_direct_connection_keeps_both() -> None:
     direct = settings_of("postgresql://u@h:5432/d")
     assert "DISABLE_SERVER_SIDE_CURSORS" not in direct
-    assert "prepare_threshold" not in direct["OPTIONS"]
+    assert direct["OPTIONS"]["prepare_threshold"] == 5
+    assert direct["OPTIONS"]["server_side_binding"] is True
 
 
 @pytest.mark.req("OV-75")

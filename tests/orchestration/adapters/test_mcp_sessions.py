@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
@@ -393,16 +393,32 @@ async def test_without_a_client_every_server_is_away() -> None:
         await absent.call(address, "echo", {})
 
 
+@pytest.fixture(scope="module")
+def everything_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of the reference server in npm's registry; skips where it cannot be had."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm (Node.js) is not installed")
+    place = tmp_path_factory.mktemp("everything")
+    package = "@modelcontextprotocol/server-everything"
+    command = ["npm", "install", "--prefix", str(place), "--no-audit", "--no-fund"]
+    try:
+        done = subprocess.run(
+            [*command, f"{package}@2026.8.31"], capture_output=True, check=False, timeout=180
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm's registry does not answer in time")
+    if done.returncode:
+        pytest.skip("npm's registry cannot be reached")
+    return place / "node_modules" / package / "dist" / "index.js"
+
+
 @pytest.mark.e2e
 @pytest.mark.req("OV-43")
-@pytest.mark.skipif(shutil.which("npx") is None, reason="npx (Node.js) is not installed")
-async def test_a_server_of_the_other_official_sdk(sessions: McpSessions) -> None:
-    """Downloads it once into npm's cache."""
+async def test_a_server_of_the_other_official_sdk(
+    sessions: McpSessions, everything_server: Path
+) -> None:
     address = stdio_address(
-        command="npx",
-        args=("-y", "@modelcontextprotocol/server-everything", "stdio"),
-        env={name: os.environ[name] for name in os.environ if name.lower().startswith("npm_")},
-        connect_timeout_s=120.0,
+        command="node", args=(str(everything_server), "stdio"), connect_timeout_s=30.0
     )
 
     (report,) = await sessions.check([address])
