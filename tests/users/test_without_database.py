@@ -72,7 +72,7 @@ def test_what_needs_the_account_itself_says_that_it_is_away(ada, outage):
 
 
 @pytest.mark.req("OV-63")
-def test_an_external_identity_is_known_for_a_day_after_it_was_seen(provider, outage):
+def test_an_external_identity_is_known_for_a_day_after_it_was_seen(db, provider, outage):
     seen, unseen = provider.token(), provider.token(sub="never-seen")
     user = principal_of_token(seen)[0]
     headers = {"Authorization": f"Bearer {unseen}"}
