@@ -227,9 +227,13 @@ def tool_problem(name: str, found: FoundTool) -> str:
     if len(orjson.dumps(schema)) > MAX_SCHEMA_BYTES:
         return f"its schema is larger than {MAX_SCHEMA_BYTES} bytes"
     try:
-        ToolSpec(name=name, summary="", input_schema=schema, handler=_nothing).check({})
+        ToolSpec(
+            name=name, summary="", input_schema=schema, handler=_nothing, is_foreign=True
+        ).check({})
     except InvalidInput:
         return ""
+    except RecursionError:
+        return "its schema is too deep"
     except ValueError as error:
         return str(error)
     except jsonschema.SchemaError as error:

@@ -14,6 +14,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from taskmapr.core.errors import InvalidInput
+from taskmapr.core.foreign_schemas import without_patterns
 
 Danger = Literal["read", "write", "dangerous"]
 ToolResult = Any
@@ -90,6 +91,8 @@ class ToolSpec:
     cost_usd_micros: int = 0
     #: The name shown to models, when its own spelling is taken there.
     alias: str = ""
+    #: True: others wrote the schema, so its regular expressions are not run here.
+    is_foreign: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -114,15 +117,19 @@ class ToolSpec:
             self.input_schema, jsonschema.Draft202012Validator
         )
         cls.check_schema(dict(self.input_schema))
+        schema = without_patterns(self.input_schema) if self.is_foreign else self.input_schema
         # A registry of its own: the default one fetches what a schema refers to over the network.
-        return cls(self.input_schema, registry=Registry())
+        return cls(schema, registry=Registry())
 
     def check(self, args: Any) -> None:
         """Raises InvalidInput that names each member of `args` which the schema refuses."""
+        validator = self._validator
         try:
-            found = list(self._validator.iter_errors(args))
+            found = list(validator.iter_errors(args))
         except Unresolvable:
             raise InvalidInput("The tool's schema refers to something that is not in it.") from None
+        except RecursionError:
+            raise InvalidInput("The tool's schema never ends.") from None
         problems = sorted(found, key=lambda e: list(map(str, e.path)))
         if problems:
             raise InvalidInput.of(

@@ -313,6 +313,7 @@ def test_a_tool_that_became_dangerous_is_taken_for_that(settings: Any) -> None:
         (found(input_schema={"type": "string"}), "must describe an object"),
         (found(input_schema={"type": "object", "properties": 3}), "its schema is none"),
         (found(input_schema={**OBJECT, "description": "x" * 70_000}), "larger than"),
+        (found(input_schema={**OBJECT, "pattern": "(" * 20_000}), "too deep"),
         (found(name="with space"), "not of the form"),
     ],
 )
