@@ -11,14 +11,13 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from memory.adapters.statuses import failure_of
 from memory.adapters.vectors import vectors_of
 from taskmapr.core.errors import ModelAuthFailed, ModelFailed, ModelRequestRefused
 from taskmapr.core.ports import EMBEDDING_DIMENSIONS
 
 #: Bytes of an answer: 256 vectors of 3,072 numbers written at length need less.
 _ANSWER_BYTES: Final = 32 * 1024 * 1024
-#: Statuses after which the same request may succeed: timeout, lock, too early, too many.
-_PASSING: Final = frozenset({408, 409, 425, 429})
 
 
 class HttpEmbedder:
@@ -62,7 +61,7 @@ class HttpEmbedder:
             ) as response,
         ):
             if response.status != 200:
-                raise _failure_of(response.status)
+                raise failure_of(response.status)
             return orjson.loads(await _read(response.content))
 
     def _body(self, texts: Sequence[str]) -> dict[str, Any]:
@@ -91,13 +90,3 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
         if len(body) > _ANSWER_BYTES:
             raise ModelFailed("The embedding model's answer is too large.")
     return bytes(body)
-
-
-def _failure_of(status: int) -> ModelFailed:
-    if status in (401, 403):
-        return ModelAuthFailed("The embedding model's provider refused the configured key.")
-    if status in _PASSING or status >= 500:
-        return ModelFailed(f"The embedding model's provider answered with status {status}.")
-    return ModelRequestRefused(
-        f"The embedding model's provider refused the request (status {status})."
-    )

@@ -11,8 +11,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from memory.adapters.statuses import failure_of
 from memory.adapters.vectors import vectors_of
-from taskmapr.core.errors import ModelAuthFailed, ModelFailed, ModelNotConfigured
+from taskmapr.core.errors import ModelFailed, ModelNotConfigured
 
 
 class LiteLLMEmbedder:
@@ -57,6 +58,7 @@ def _imported() -> Any:
 
 
 def _failure_of(error: Exception) -> ModelFailed:
-    if getattr(error, "status_code", None) in (401, 403):
-        return ModelAuthFailed("The embedding model's provider refused the configured key.")
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and 400 <= status < 500:
+        return failure_of(status)
     return ModelFailed("The embedding model failed.")

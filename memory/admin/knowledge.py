@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 
 from memory.admin.knowledge_trials import Trial, trial_of
 from memory.models import KnowledgeCollection, KnowledgeDocument
-from memory.selectors.knowledge import collections_counted
+from memory.selectors.knowledge import collections_counted, documents_with_refusals
 from memory.services.knowledge_index import knowledge_collection_reindex
 from taskmapr.core import wired
 from taskmapr.core.errors import TaskMaprError
@@ -93,7 +93,8 @@ class KnowledgeCollectionAdmin(ReadOnlyAdmin):
         trial: Trial | None = None
         if (query := request.GET.get("q")) is not None:
             trial = async_to_sync(trial_of)(query, collection.name)
-        rows = collection.documents.defer("text").order_by("is_indexed", "path")
+        documents = collection.documents.defer("text").order_by("is_indexed", "path")
+        rows = documents_with_refusals(documents, model=_embedding_model())
         context = {
             **self.admin_site.each_context(request),
             "title": collection.name,
@@ -154,9 +155,10 @@ class KnowledgeCollectionAdmin(ReadOnlyAdmin):
         if not _embedding_model():
             return "by words alone"
         share = f"{count_text(collection.vector_count)} of {count_text(collection.piece_count)}"
-        if not collection.embedding_problem:
-            return share
-        return two_lines(share, collection.embedding_problem, is_wide=True)
+        unwanted = collection.unwanted_count
+        refused = f"{count_text(unwanted)} refused by the embedding model" if unwanted else ""
+        below = "; ".join(filter(None, (refused, collection.embedding_problem)))
+        return two_lines(share, below, is_wide=True) if below else share
 
     @admin.display(description="Last change", ordering="indexed_at")
     def changed(self, collection: KnowledgeCollection) -> SafeString | str:
@@ -184,18 +186,19 @@ class KnowledgeDocumentAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[KnowledgeDocument]:
         rows: QuerySet[KnowledgeDocument] = super().get_queryset(request)
-        return rows.defer("text")
+        return documents_with_refusals(rows.defer("text"), model=_embedding_model())
 
     @admin.display(description="Document", ordering="path")
     def what(self, document: KnowledgeDocument) -> SafeString:
         return two_lines(document.title or NONE, document.path, is_wide=True)
 
     @admin.display(description="State", ordering="is_indexed")
-    def state(self, document: KnowledgeDocument) -> SafeString:
+    def state(self, document: Any) -> SafeString:
         if not document.is_indexed:
             return two_lines(status_badge("failed", "not read"), document.problem, is_wide=True)
-        if document.problem:
-            return two_lines(status_badge("degraded", "indexed"), document.problem, is_wide=True)
+        refused = f"Found by words alone in part: {document.refusal}" if document.refusal else ""
+        if below := " ".join(filter(None, (document.problem, refused))):
+            return two_lines(status_badge("degraded", "indexed"), below, is_wide=True)
         return status_badge("ok", "indexed")
 
     @admin.display(description="Size", ordering="size_bytes")

@@ -91,8 +91,10 @@ class KnowledgeChunk(models.Model):
         db_persist=True,
     )
     embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True)
-    #: The model that made the vector; vectors of different models cannot be compared.
+    #: The model that made the vector, or refused to. Vectors of two models cannot be compared.
     embedding_model = models.CharField(max_length=200, default="", db_default="")
+    #: Why that model will never make one of this text; empty when it did not refuse.
+    embedding_refusal = models.CharField(max_length=MAX_PROBLEM, default="", db_default="")
 
     class Meta:
         db_table = "knowledge_chunks"

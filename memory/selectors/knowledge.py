@@ -60,25 +60,37 @@ def document_content(*, collection: str, document: str, names: Collection[str]) 
 
 
 def chunks_without_meaning(model: str) -> QuerySet[KnowledgeChunk]:
-    """Pieces that this embedding model has not turned into vectors."""
+    """Pieces that this embedding model has neither turned into vectors nor refused for good."""
     return KnowledgeChunk.objects.exclude(embedding_model=model)
 
 
 def collections_counted(
     rows: QuerySet[KnowledgeCollection], *, model: str
 ) -> QuerySet[KnowledgeCollection]:
-    """With `document_count` (searchable), `refused_count`, `piece_count` and `vector_count`.
+    """With `document_count` (searchable), `refused_count`, `piece_count`, `vector_count` and
+    `unwanted_count`: pieces that the embedding model refused for good.
 
-    model: whose vectors count.
+    model: whose vectors and refusals count.
     """
     documents = KnowledgeDocument.objects.filter(collection=OuterRef("pk")).order_by()
     pieces = KnowledgeChunk.objects.filter(collection=OuterRef("pk")).order_by()
+    asked = pieces.filter(embedding_model=model)
     return rows.annotate(
         document_count=_counted(documents.filter(is_indexed=True), "collection"),
         refused_count=_counted(documents.filter(is_indexed=False), "collection"),
         piece_count=_counted(pieces, "collection"),
-        vector_count=_counted(pieces.filter(embedding_model=model), "collection"),
+        vector_count=_counted(asked.filter(embedding_refusal=""), "collection"),
+        unwanted_count=_counted(asked.exclude(embedding_refusal=""), "collection"),
     )
+
+
+def documents_with_refusals(
+    rows: QuerySet[KnowledgeDocument], *, model: str
+) -> QuerySet[KnowledgeDocument]:
+    """With `refusal`: why this embedding model refused the first such piece of each, else None."""
+    pieces = KnowledgeChunk.objects.filter(document=OuterRef("pk"), embedding_model=model)
+    refusals = pieces.exclude(embedding_refusal="").order_by("position")
+    return rows.annotate(refusal=Subquery(refusals.values("embedding_refusal")[:1]))
 
 
 def _counted(rows: QuerySet[Any], by: str) -> Coalesce:

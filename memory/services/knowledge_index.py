@@ -15,7 +15,7 @@ from django.db import OperationalError, connection, transaction
 
 from memory.knowledge.files import Found, FoundFile, collections_find
 from memory.knowledge.watch import watch
-from memory.models import KnowledgeCollection, KnowledgeDocument
+from memory.models import KnowledgeChunk, KnowledgeCollection, KnowledgeDocument
 from memory.services.knowledge_documents import documents_write
 from taskmapr.core import wired
 from taskmapr.core.jobs import KNOWLEDGE_REFRESH, QUEUE_CHORES
@@ -94,8 +94,11 @@ def knowledge_refresh(*, at_most: int | None = None) -> Refreshed:
 def knowledge_collection_reindex(*, collection: KnowledgeCollection) -> None:
     """Have every file of a collection read again by the job; what is there is found until then.
 
-    Pieces whose words stay the same keep their vectors. Raises QueueUnavailable.
+    Pieces whose words stay the same keep their vectors; those that the embedding model refused are
+    asked again. Raises QueueUnavailable.
     """
+    refused = KnowledgeChunk.objects.filter(collection=collection).exclude(embedding_refusal="")
+    refused.update(embedding_model="", embedding_refusal="")
     collection.documents.update(mtime_ns=-1, sha256="")
     wired.ports().queue.enqueue(KNOWLEDGE_REFRESH, queue=QUEUE_CHORES)
 

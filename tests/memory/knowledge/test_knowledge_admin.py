@@ -13,7 +13,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from memory.models import KnowledgeCollection, KnowledgeDocument
+from memory.adapters.embeddings import HttpEmbedder
+from memory.models import KnowledgeChunk, KnowledgeCollection, KnowledgeDocument
 from memory.services.knowledge_index import knowledge_refresh
 from taskmapr.core import wired
 from taskmapr.core.jobs import KNOWLEDGE_REFRESH
@@ -223,3 +224,29 @@ def test_strangers_are_asked_to_sign_in(client: Client, address: str) -> None:
 def test_what_is_not_there_is_404(admin_client: Client) -> None:
     for key in ("1", "x"):
         assert admin_client.get(f"{LIST}{key}/change/").status_code == 404
+
+
+@pytest.mark.req("OV-72")
+def test_pieces_that_the_embedding_model_refused_say_so(
+    admin_client: Client, folder: Folder
+) -> None:
+    folder.write("tea/a.md")
+    folder.write("tea/b.md")
+    knowledge_refresh()
+    KnowledgeChunk.objects.update(embedding=[1.0] * 1536, embedding_model="m")
+    KnowledgeChunk.objects.filter(document__path="b.md").update(
+        embedding=None, embedding_refusal="Too odd (status 400)."
+    )
+    real = wired.ports()
+    wired.wire(replace(real, embedder=HttpEmbedder(address="http://nowhere.invalid", model="m")))
+    try:
+        listed, one = page(admin_client, LIST), page(admin_client, address_of("tea"))
+        documents = page(admin_client, DOCUMENTS)
+    finally:
+        wired.wire(real)
+
+    assert "1 of 2" in listed
+    assert "1 refused by the embedding model" in listed
+    assert "1 refused by the embedding model" in one
+    for body in (one, documents):
+        assert body.count("Found by words alone in part: Too odd (status 400).") == 1

@@ -16,9 +16,10 @@ from memory.knowledge.meaning import meanings
 from memory.models import KnowledgeChunk, KnowledgeCollection
 from memory.services import knowledge_embed as service
 from memory.services.knowledge_embed import knowledge_embed
-from memory.services.knowledge_index import knowledge_refresh
+from memory.services.knowledge_index import knowledge_collection_reindex, knowledge_refresh
 from taskmapr.core import wired
-from taskmapr.core.errors import ModelFailed
+from taskmapr.core.errors import ModelFailed, ModelRequestRefused
+from tests.fakes import RecordingQueue
 from tests.memory.knowledge.conftest import Folder
 
 pytestmark = pytest.mark.django_db
@@ -31,11 +32,15 @@ class Axes:
         self.model = model
         self.asked: list[list[str]] = []
         self.failure: Exception | None = None
+        #: Texts with this in them are refused for good.
+        self.refuses: str | None = None
 
     async def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
         self.asked.append(list(texts))
         if self.failure is not None:
             raise self.failure
+        if self.refuses is not None and any(self.refuses in text for text in texts):
+            raise ModelRequestRefused("Too odd (status 400).")
         return [[float(n == len(text) % 1536) for n in range(1536)] for text in texts]
 
 
@@ -113,6 +118,66 @@ def test_a_failure_is_shown_until_it_is_over(folder: Folder, axes: Axes) -> None
     axes.failure = None
     assert knowledge_embed() == 1
     assert KnowledgeCollection.objects.get().embedding_problem == ""
+
+
+@pytest.mark.req("OV-42")
+def test_a_piece_that_is_refused_for_good_stops_no_other(folder: Folder, axes: Axes) -> None:
+    for n in range(10):
+        folder.write(f"tea/{n}.md", "# Odd" if n in (0, 6) else "# Tea")
+    knowledge_refresh()
+    axes.refuses = "Odd"
+
+    assert knowledge_embed() == 8
+
+    refused = KnowledgeChunk.objects.filter(embedding=None)
+    assert sorted(refused.values_list("document__path", "embedding_refusal")) == [
+        ("0.md", "Too odd (status 400)."),
+        ("6.md", "Too odd (status 400)."),
+    ]
+    assert KnowledgeCollection.objects.get().embedding_problem == ""
+    asked = len(axes.asked)
+    assert knowledge_embed() == 0
+    assert len(axes.asked) == asked
+
+
+def test_a_model_that_refuses_everything_marks_no_piece(folder: Folder, axes: Axes) -> None:
+    for n in range(3):
+        folder.write(f"tea/{n}.md")
+    knowledge_refresh()
+    axes.refuses = ""
+
+    assert knowledge_embed() == 0
+    assert models() == [""] * 3
+    assert KnowledgeCollection.objects.get().embedding_problem == "Too odd (status 400)."
+
+    axes.refuses = None
+    assert knowledge_embed() == 3
+    assert KnowledgeCollection.objects.get().embedding_problem == ""
+
+
+@pytest.mark.parametrize("again", ["another model", "index again", "other words"])
+def test_a_refused_piece_is_asked_again(
+    folder: Folder, axes: Axes, use: Any, again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("tea/a.md", "# Odd")
+    knowledge_refresh()
+    axes.refuses = "Odd"
+    assert knowledge_embed() == 0
+    assert KnowledgeChunk.objects.get().embedding_refusal
+
+    if again == "another model":
+        use(Axes("other"))
+    elif again == "index again":
+        axes.refuses = None
+        ports = replace(wired.ports(), queue=RecordingQueue())
+        monkeypatch.setattr(wired, "ports", lambda: ports)
+        knowledge_collection_reindex(collection=KnowledgeCollection.objects.get())
+    else:
+        folder.write("tea/a.md", "# Tea that is not")
+        knowledge_refresh()
+
+    assert knowledge_embed() == 1
+    assert KnowledgeChunk.objects.get().embedding_refusal == ""
 
 
 @pytest.mark.django_db(transaction=True)
