@@ -325,6 +325,40 @@ async def test_headers_are_sent_and_never_told(sessions: McpSessions) -> None:
     assert "s3cret-word" not in repr(address)
 
 
+@pytest.mark.req("OV-43")
+@pytest.mark.parametrize("transport", ["sse", "streamable_http"])
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect"])
+async def test_headers_do_not_follow_a_redirect_to_another_host(
+    sessions: McpSessions, transport: str, status: str
+) -> None:
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        asked.append(next(line for line in head.splitlines() if line.startswith("host: ")))
+        there = f"Location: http://localhost:{port}/mcp\r\n"
+        end = "content-length: 0\r\nconnection: close\r\n\r\n"
+        writer.write(f"HTTP/1.1 {status}\r\n{there}{end}".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    address = ToolServerAddress(
+        server_id=1,
+        name="moved",
+        transport=transport,
+        url=f"http://127.0.0.1:{port}/mcp",
+        headers={"X-Api-Key": "s3cret-word"},
+    )
+
+    (report,) = await sessions.check([address])
+    server.close()
+
+    assert set(asked) == {f"host: 127.0.0.1:{port}"}
+    assert report.problem
+
+
 async def test_closing_ends_every_process_and_every_task(
     running: Callable[[str], McpProcess],
 ) -> None:
