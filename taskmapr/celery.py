@@ -20,7 +20,7 @@ def _begin(**_: Any) -> None:
     """Before the first job: the loop that carries runs must be there."""
     from orchestration.execution.executor import executor_start  # noqa: PLC0415 - needs Django
 
-    executor_start()
+    executor_start(app.amqp.queues.consume_from)
 
 
 @worker_shutdown.connect

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -34,6 +34,19 @@ def _readers(run_id: UUID) -> str:
     return f"tm:readers:{run_id}"
 
 
+def _info(said: dict[str, Any]) -> WorkerInfo:
+    """Workers of other versions may say less of themselves, or more."""
+    queues = said.get("queues")
+    return WorkerInfo(
+        worker_id=said["worker_id"],
+        running=said["running"],
+        slots=said["slots"],
+        host=said["host"],
+        pid=said["pid"],
+        queues=None if queues is None else tuple(queues),
+    )
+
+
 class RedisSignals:
     """Signals for services."""
 
@@ -52,7 +65,7 @@ class RedisSignals:
             said = self._client.mget([_worker(name) for name in names]) if names else []
         except (RedisError, OSError) as error:
             raise QueueUnavailable from error
-        alive = [WorkerInfo(**orjson.loads(body)) for body in said if body]
+        alive = [_info(orjson.loads(body)) for body in said if body]
         return sorted(alive, key=lambda info: info.worker_id)
 
     def queue_depths(self, queues: Sequence[str]) -> dict[str, int]:
@@ -92,6 +105,7 @@ class AsyncRedisSignals:
                 "slots": info.slots,
                 "host": info.host,
                 "pid": info.pid,
+                "queues": info.queues,
             }
         )
         with suppress(RedisError, OSError):

@@ -112,7 +112,9 @@ class AskingView(StreamingAPIView):
         told = started.created.data
         metrics.persistence_counted(told.get("persistence", "database"))
         return Reading(
-            followed=Followed(run_id, told["session_id"], endpoint=endpoint_of(request)),
+            followed=Followed(
+                run_id, told["session_id"], kind=told["run_kind"], endpoint=endpoint_of(request)
+            ),
             how={"subscription": subscription, "known": [started.created]},
         )
 
@@ -129,7 +131,7 @@ async def reading_of(request: Request, run_id: UUID, *, after: int = 0) -> Readi
     """The caller's run, from the event after that number. Raises RunNotFound, EventsExpired."""
     run = await in_database(readable_anywhere, run_id=run_id, user_id=user_of(request).pk)
     return Reading(
-        followed=Followed(run_id, run.session_id, endpoint=endpoint_of(request)),
+        followed=Followed(run_id, run.session_id, kind=run.kind, endpoint=endpoint_of(request)),
         how={"sealer": run.sealer},
         after=after,
         is_told=run.is_final and after >= run.last_seq,

@@ -22,6 +22,7 @@ from orchestration.standby.anywhere import fail_unclaimed_anywhere
 from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput, QueueUnavailable
 from taskmapr.core.events import Event
+from taskmapr.core.run_kinds import run_kind
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.telemetry import metrics
 from taskmapr.foundation.telemetry.outages import WORKERS
@@ -70,10 +71,11 @@ def stream_response(
 class Followed:
     """One reader of one run: batches of events, with the watch for a missing worker beside them."""
 
-    def __init__(self, run_id: UUID, session_id: str | None, *, endpoint: str) -> None:
-        """endpoint: the route by which the reader came."""
+    def __init__(self, run_id: UUID, session_id: str | None, *, kind: str, endpoint: str) -> None:
+        """kind: of the run. endpoint: the route by which the reader came."""
         self.run_id = run_id
         self.session_id = session_id
+        self._kind = kind
         self._endpoint = endpoint
         self._is_claimed = False
         self._is_done = False
@@ -105,11 +107,13 @@ class Followed:
                     metrics.error_counted(endpoint=self._endpoint, code=event.data["code"])
 
     async def _look_for_worker(self) -> None:
-        """Nobody took the run for long: end it, unless workers are merely busy."""
+        """Nobody took the run for long: end it, unless workers of its queue are merely busy."""
+        queue = run_kind(self._kind).queue
         try:
-            if await in_database(wired.ports().signals.workers):
+            workers = await in_database(wired.ports().signals.workers)
+            if any(worker.serves(queue) for worker in workers):
                 return
-            WORKERS.warn("nobody gives a sign of life")
+            WORKERS.warn(f"nobody who serves {queue} gives a sign of life")
         except QueueUnavailable:
             logger.debug("run %s: nobody knows of any worker", self.run_id)
         await in_database(fail_unclaimed_anywhere, self.run_id)

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -54,10 +54,17 @@ class RunExecutor:
     """The runs of this process."""
 
     def __init__(
-        self, worker_id: str, slots: int, when_warm: Callable[[], None] = lambda: None
+        self,
+        worker_id: str,
+        slots: int,
+        when_warm: Callable[[], None] = lambda: None,
+        *,
+        queues: Iterable[str] | None = None,
     ) -> None:
-        """when_warm: called once, when everything that runs need is imported."""
+        """when_warm: called once, when everything that runs need is imported. queues: where jobs
+        come from, told to those who wait for a worker; None: nobody knows."""
         self._when_warm = when_warm
+        self._queues = None if queues is None else tuple(sorted(queues))
         self.worker_id = worker_id
         self._slots = slots
         self._free = threading.Semaphore(slots)
@@ -236,6 +243,7 @@ class RunExecutor:
                 slots=self._slots,
                 host=socket.gethostname(),
                 pid=os.getpid(),
+                queues=self._queues,
             )
         )
 
@@ -348,11 +356,16 @@ async def _store_standby(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[U
 _executor: RunExecutor | None = None
 
 
-def executor_start() -> RunExecutor:
-    """Make this process a worker for runs. Called once, when Celery has started its worker."""
+def executor_start(queues: Iterable[str]) -> RunExecutor:
+    """Make this process a worker for runs. Called once, when Celery has started its worker.
+
+    queues: those that Celery takes jobs from here.
+    """
     global _executor  # noqa: PLW0603 - a worker process has one executor
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
-    _executor = RunExecutor(worker_id, settings.TASKMAPR["run_slots"], collector_settle)
+    _executor = RunExecutor(
+        worker_id, settings.TASKMAPR["run_slots"], collector_settle, queues=queues
+    )
     _executor.start()
     return _executor
 

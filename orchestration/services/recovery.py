@@ -115,25 +115,26 @@ def _queued_too_long() -> tuple[int, int]:
     late = list(queued)
     if not late:
         return 0, 0
-    has_worker, depths = _queue_state({queue for _, _, queue in late})
+    served, depths = _queue_state({queue for _, _, queue in late})
     failed = 0
     again = []
     for run_id, since, queue in late:
-        if has_worker and not depths.get(queue):
+        if queue in served and not depths.get(queue):
             again.append(run_id)
-        elif not has_worker and since is not None and since < now - patience:
+        elif queue not in served and since is not None and since < now - patience:
             failed += run_fail_unclaimed(run_id=run_id, error=NoWorker())
     _requeue(again)
     return failed, len(again)
 
 
-def _queue_state(queues: set[str]) -> tuple[bool, dict[str, int]]:
-    """Whether a worker lives, and how many jobs wait in these queues."""
+def _queue_state(queues: set[str]) -> tuple[set[str], dict[str, int]]:
+    """Which of these queues a living worker serves, and how many jobs wait in each."""
     signals = wired.ports().signals
     try:
-        return bool(signals.workers()), signals.queue_depths(sorted(queues))
+        workers, depths = signals.workers(), signals.queue_depths(sorted(queues))
     except QueueUnavailable:
-        return False, {}
+        return set(), {}
+    return {queue for queue in queues if any(w.serves(queue) for w in workers)}, depths
 
 
 def _requeue(run_ids: list[UUID]) -> None:

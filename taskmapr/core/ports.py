@@ -426,6 +426,12 @@ class WorkerInfo:
     slots: int
     host: str
     pid: int
+    #: Queues that it takes jobs from; None: it does not say.
+    queues: tuple[str, ...] | None = None
+
+    def serves(self, queue: str) -> bool:
+        """Whether its jobs may come from this queue. One that does not say is given the credit."""
+        return self.queues is None or queue in self.queues
 
 
 class Signals(Protocol):

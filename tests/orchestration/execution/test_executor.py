@@ -48,10 +48,10 @@ def make(
     wired.wire(replace(wiring.build(), queue=queue))
     running: list[RunExecutor] = []
 
-    def _make(body: Callable[[HeldRun], Any], slots: int = 5) -> RunExecutor:
+    def _make(body: Callable[[HeldRun], Any], slots: int = 5, **more: Any) -> RunExecutor:
         use_engine(monkeypatch, body)
         monkeypatch.setattr(executor_module, "engine_class", lambda kind: None)
-        executor = RunExecutor(f"w{len(running)}", slots)
+        executor = RunExecutor(f"w{len(running)}", slots, **more)
         executor.start()
         running.append(executor)
         return executor
@@ -80,6 +80,15 @@ def begun(executor: RunExecutor, run: Run) -> Run:
 
 async def _forever(held: HeldRun) -> None:
     await asyncio.sleep(60)
+
+
+@pytest.mark.req("OV-64")
+def test_says_which_queues_it_takes_jobs_from(make: Make) -> None:
+    make(_forever, queues=["runs.overlay", "chores"])
+
+    (info,) = wired.ports().signals.workers()
+
+    assert info.queues == ("chores", "runs.overlay")
 
 
 def test_as_many_runs_as_slots_wait_on_one_loop_and_no_more(make: Make, start: StartRun) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -158,6 +159,34 @@ def test_a_run_that_no_worker_takes_fails(start: StartRun) -> None:
 
     run.refresh_from_db()
     assert (run.status, run.error_code) == ("failed", "no_worker")
+
+
+@pytest.mark.req("OV-64")
+def test_a_worker_that_serves_other_queues_is_none_for_this_run(
+    start: StartRun, queue: RecordingQueue, signals: RecordingSignals
+) -> None:
+    run = start()
+    signals.alive = [replace(WORKER, queues=("chores",))]
+    _age(run, seconds=31)
+
+    counts = runs_recover()
+
+    assert (counts["unclaimed"], counts["requeued"]) == (1, 0)
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "no_worker")
+
+
+@pytest.mark.req("OV-64")
+def test_a_worker_that_serves_the_runs_queue_is_waited_for(
+    start: StartRun, queue: RecordingQueue, signals: RecordingSignals
+) -> None:
+    run = start()
+    signals.alive = [replace(WORKER, queues=("chores", "runs.overlay"))]
+    _age(run, seconds=31)
+
+    counts = runs_recover()
+
+    assert (counts["unclaimed"], counts["requeued"]) == (0, 1)
 
 
 @pytest.mark.req("OV-64")
