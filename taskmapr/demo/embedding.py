@@ -24,6 +24,7 @@ _MODULE: Final = """\
 _OPTIONS: Final = (
     ("endpoint", "data-endpoint", "Where TaskMapr is. Empty: where the script came from."),
     ("token", "data-token", "The bearer token, or a function that knows it."),
+    ("user", "data-user", "Who is signed in. What another user said in this tab is forgotten."),
     ("profile", "data-profile", "The overlay profile to ask with."),
     ("sessionId", "data-session-id", "A conversation to go on with."),
     ("position", "data-position", "bottom-right, bottom-left, or inline in a host."),

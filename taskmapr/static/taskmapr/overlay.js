@@ -127,9 +127,10 @@ this.retryAfterS = retryAfterS;
 }
 }
 class Api {
-constructor(base, token) {
+constructor(base, token, onToken) {
 this.base = base;
 this.token = token;
+this.onToken = onToken;
 }
 ask({ key, body }, signal) {
 return this.#send("/api/taskmapr/orchestrate", { body, key, signal });
@@ -169,7 +170,9 @@ throw new Refused(response.status, problem, Number(response.headers.get("Retry-A
 }
 async #token(isRefused) {
 try {
-return await this.token({ isRefused });
+const token = await this.token({ isRefused });
+this.onToken(token);
+return token;
 } catch (error) {
 console.warn("taskmapr: the page gave no token", error);
 return null;
@@ -430,9 +433,9 @@ else parts[index] = part;
 }
 const MAX_MESSAGES = 60;
 const SAVE_EVERY_MS = 250;
-const SHAPE = 2;
+const SHAPE = 3;
 const nothing = () => ({
-sessionId: null, messages: [], before: null, cursor: null, asking: null, tour: null, told: [], isOpen: null,
+owner: null, sessionId: null, messages: [], before: null, cursor: null, asking: null, tour: null, told: [], isOpen: null,
 });
 class Memory {
 constructor(key, life) {
@@ -454,9 +457,18 @@ sessionStorage.setItem(this.key, JSON.stringify({ shape: SHAPE, ...this.kept }))
 console.warn("taskmapr: the conversation could not be kept for a reload", error);
 }
 }
+get isEmpty() {
+return !this.kept.messages.length && this.kept.sessionId === null;
+}
+claim(owner) {
+if (this.kept.owner === owner) return;
+if (!this.isEmpty) this.clear();
+this.kept.owner = owner;
+this.save();
+}
 clear() {
-const { isOpen } = this.kept;
-this.kept = { ...nothing(), isOpen };
+const { isOpen, owner } = this.kept;
+this.kept = { ...nothing(), isOpen, owner };
 this.save();
 }
 #load() {
@@ -466,6 +478,24 @@ return shape === SHAPE ? { ...nothing(), ...kept } : nothing();
 } catch {
 return nothing();
 }
+}
+}
+async function ownerOf({ user, token }) {
+if (user !== null) return user;
+try {
+return subjectOf(await token({ isRefused: false }));
+} catch {
+return null;
+}
+}
+function subjectOf(token) {
+const parts = token?.split(".") ?? [];
+if (parts.length !== 3) return null;
+try {
+const { sub } = JSON.parse(atob(parts[1].replace(/-/g, "+").replace(/_/g, "/")));
+return typeof sub === "string" ? sub : null;
+} catch {
+return null;
 }
 }
 const tokenSheet = new CSSStyleSheet();
@@ -1402,8 +1432,10 @@ class Conversation {
 constructor(host, settings) {
 this.settings = settings;
 this.end = new AbortController();
-this.api = new Api(settings.endpoint, settings.token);
-const key = ["taskmapr.overlay", settings.profile, settings.sessionId].filter(Boolean).join(":");
+this.api = new Api(settings.endpoint, settings.token, (token) => {
+this.kept.owner ??= settings.user ?? subjectOf(token);
+});
+const key = ["taskmapr.overlay", settings.endpoint, settings.profile, settings.sessionId].filter(Boolean).join(":");
 this.memory = new Memory(key, this.end.signal);
 this.run = null;
 this.panel = this.#panel(host);
@@ -1413,7 +1445,9 @@ this.memory.kept.tour = tour;
 this.memory.save();
 });
 this.actions.beginTour = (steps) => this.tour.start(steps);
-this.#restore();
+this.#showPanel();
+this.recognition = this.#recognise();
+if (!this.recognition) this.#restore();
 }
 get kept() {
 return this.memory.kept;
@@ -1435,11 +1469,27 @@ navigate: settings.navigate,
 problemPage: (code) => `${settings.endpoint}/problems/${code}`,
 }, this.end.signal);
 }
+#showPanel() {
+const { kept, panel, settings } = this;
+const isFirst = settings.open ?? (settings.position === "inline" && !panel.isNarrow);
+panel.toggle(kept.isOpen ?? isFirst, { isQuiet: true });
+}
+#recognise() {
+const { memory, settings } = this;
+if (memory.isEmpty || settings.user !== null) {
+memory.claim(settings.user);
+return null;
+}
+return ownerOf(settings).then((owner) => {
+this.recognition = null;
+if (this.end.signal.aborted) return;
+memory.claim(owner);
+this.#restore();
+});
+}
 #restore() {
 const { kept, panel, settings } = this;
 kept.sessionId ??= settings.sessionId;
-const isFirst = settings.open ?? (settings.position === "inline" && !panel.isNarrow);
-panel.toggle(kept.isOpen ?? isFirst, { isQuiet: true });
 kept.messages.forEach((message) => panel.show(message));
 panel.flush();
 panel.offerEarlier(kept.before !== null);
@@ -1473,7 +1523,8 @@ panel.setNote(`Earlier messages could not be fetched. ${troubleOf(error).title}`
 }
 }
 async ask(text) {
-if (this.run) return;
+if (this.recognition) await this.recognition;
+if (this.run || this.end.signal.aborted) return;
 this.panel.setNote("");
 this.#say("user", text);
 const answer = this.#say("assistant", "");
@@ -1622,6 +1673,7 @@ const router = options.navigate ?? (() => false);
 return {
 endpoint: (options.endpoint || ORIGIN).replace(/\/+$/, ""),
 token: typeof token === "function" ? token : () => token ?? null,
+user: options.user ? String(options.user) : null,
 profile: options.profile || null,
 sessionId: options.sessionId || null,
 position,
@@ -1642,6 +1694,7 @@ function optionsOf(data) {
 return ({
 endpoint: data.endpoint,
 token: data.token,
+user: data.user,
 profile: data.profile,
 sessionId: data.sessionId,
 position: data.position,

@@ -118,7 +118,10 @@ class Console:
 
     @property
     def run_id(self) -> str:
-        return self.script("JSON.parse(sessionStorage['taskmapr.overlay']).messages.at(-1).runId")
+        return self.script(
+            "JSON.parse(sessionStorage['taskmapr.overlay:' + location.origin])"
+            ".messages.at(-1).runId"
+        )
 
     @property
     def highlighted(self) -> list[str]:

@@ -242,7 +242,9 @@ def test_a_known_conversation_is_fetched_from_the_server(browser: Chrome, stack:
     console = Console(browser, stack.address()).open()
     console.ask_and_wait("First?")
     console.ask_and_wait("Second?")
-    session = console.script("JSON.parse(sessionStorage['taskmapr.overlay']).sessionId")
+    session = console.script(
+        "JSON.parse(sessionStorage['taskmapr.overlay:' + location.origin]).sessionId"
+    )
 
     page = HOSTILE.format(tag=tag_of(stack, session_id=session, open="true"))
     with Site({"/": page}) as site:

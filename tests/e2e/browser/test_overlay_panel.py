@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -328,7 +329,9 @@ def test_a_reload_before_the_run_has_a_name_asks_for_the_same_run(
     wire.cut()
     there.ask("Hello")
     wait_until(lambda: "Connection lost" in there.one(".tm-overlay-note").text)
-    key = there.script("JSON.parse(sessionStorage['taskmapr.overlay']).asking.key")
+    key = there.script(
+        "JSON.parse(sessionStorage['taskmapr.overlay:' + location.origin]).asking.key"
+    )
     wire.is_down = False
 
     there.browser.refresh()
@@ -488,3 +491,59 @@ def test_the_page_about_embedding_makes_the_tag_that_is_chosen(console: Console)
         f'<script type="module" src="{script}" data-endpoint="{console.base}"'
         ' data-theme="dark" data-title="Ask &quot;us&quot;"></script>'
     )
+
+
+def token_of(subject: str) -> str:
+    claims = base64.urlsafe_b64encode(json.dumps({"sub": subject, "name": "?>ü"}).encode())
+    return f"e30.{claims.decode().rstrip('=')}.c2ln"
+
+
+_MOUNT_AND_ASK = (
+    "const [options, token, text, done] = arguments; window.overlay?.destroy();"
+    "const send = window.fetch.plain ?? window.fetch;"
+    "window.fetch = (address, how) => { const { Authorization, ...headers } = how.headers ?? {};"
+    " return send(address, { ...how, headers }) }; window.fetch.plain = send;"
+    "import('/static/taskmapr/overlay.js').then(async ({ mountOverlay }) => {"
+    " window.overlay = mountOverlay({ ...options, token: async () => token || null });"
+    " if (text) await overlay.ask(text); done() })"
+)
+
+_FOUND = (
+    "return [overlay.host.shadowRoot.querySelectorAll('.tm-overlay-message').length,"
+    " JSON.stringify(Object.values(sessionStorage)).includes('My secret?')]"
+)
+
+
+@pytest.mark.req("OV-69")
+@pytest.mark.parametrize(
+    ("ada", "ben"),
+    [
+        (({"user": "ada"}, ""), ({"user": "ben"}, "")),
+        (({}, token_of("ada")), ({}, token_of("ben"))),
+        (({}, token_of("ada")), ({}, "")),
+        (({"user": "ada"}, token_of("shared")), ({}, token_of("shared"))),
+    ],
+    ids=["by name", "by token", "signed out", "by name, then by token"],
+)
+def test_the_next_user_of_a_tab_does_not_find_the_last_ones_conversation(
+    browser: Chrome,
+    stack: Stack,
+    ada: tuple[dict[str, str], str],
+    ben: tuple[dict[str, str], str],
+) -> None:
+    stack.models.script("scripted", {"text": "Known."})
+    browser.get(f"{stack.address()}/console/parts/")
+    browser.execute_script("sessionStorage.clear()")
+
+    def found() -> tuple[int, bool]:
+        """Messages in the panel, and whether the tab still knows the first one."""
+        return tuple(browser.execute_script(_FOUND))
+
+    browser.execute_async_script(_MOUNT_AND_ASK, *ada, "My secret?")
+    assert found() == (2, True)
+
+    browser.execute_async_script(_MOUNT_AND_ASK, *ada, "")
+    wait_until(lambda: found() == (2, True))
+
+    browser.execute_async_script(_MOUNT_AND_ASK, *ben, "")
+    wait_until(lambda: found() == (0, False))

@@ -20,10 +20,12 @@ export class Api {
   /**
    * @param {string} base Where the server is, without a slash at the end.
    * @param {import("./types.js").TokenSource} token
+   * @param {(token: string | null) => void} onToken Told of every token before it is used.
    */
-  constructor(base, token) {
+  constructor(base, token, onToken) {
     this.base = base;
     this.token = token;
+    this.onToken = onToken;
   }
 
   /** Start a run, or attach to the one that the same key has started.
@@ -85,7 +87,9 @@ export class Api {
    *  @param {boolean} isRefused */
   async #token(isRefused) {
     try {
-      return await this.token({ isRefused });
+      const token = await this.token({ isRefused });
+      this.onToken(token);
+      return token;
     } catch (error) {
       console.warn("taskmapr: the page gave no token", error);
       return null;

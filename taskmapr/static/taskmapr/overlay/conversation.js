@@ -3,6 +3,7 @@ import { Actions } from "./actions.js";
 import { Answer } from "./answer.js";
 import { Api } from "./api.js";
 import { Memory } from "./memory.js";
+import { ownerOf, subjectOf } from "./owner.js";
 import { Panel } from "./panel.js";
 import { askingOf, requestBody } from "./request.js";
 import { stream } from "./stream.js";
@@ -18,8 +19,10 @@ export class Conversation {
   constructor(host, settings) {
     this.settings = settings;
     this.end = new AbortController();
-    this.api = new Api(settings.endpoint, settings.token);
-    const key = ["taskmapr.overlay", settings.profile, settings.sessionId].filter(Boolean).join(":");
+    this.api = new Api(settings.endpoint, settings.token, (token) => {
+      this.kept.owner ??= settings.user ?? subjectOf(token);
+    });
+    const key = ["taskmapr.overlay", settings.endpoint, settings.profile, settings.sessionId].filter(Boolean).join(":");
     this.memory = new Memory(key, this.end.signal);
     /** @type {AbortController | null} */
     this.run = null;
@@ -30,7 +33,10 @@ export class Conversation {
       this.memory.save();
     });
     this.actions.beginTour = (steps) => this.tour.start(steps);
-    this.#restore();
+    this.#showPanel();
+    /** Until it is known whose conversation this tab has kept. @type {Promise<void> | null} */
+    this.recognition = this.#recognise();
+    if (!this.recognition) this.#restore();
   }
 
   get kept() {
@@ -56,12 +62,31 @@ export class Conversation {
     }, this.end.signal);
   }
 
+  #showPanel() {
+    const { kept, panel, settings } = this;
+    const isFirst = settings.open ?? (settings.position === "inline" && !panel.isNarrow);
+    panel.toggle(kept.isOpen ?? isFirst, { isQuiet: true });
+  }
+
+  /** Null when it is known at once: nothing is kept, or the page says who is signed in. */
+  #recognise() {
+    const { memory, settings } = this;
+    if (memory.isEmpty || settings.user !== null) {
+      memory.claim(settings.user);
+      return null;
+    }
+    return ownerOf(settings).then((owner) => {
+      this.recognition = null;
+      if (this.end.signal.aborted) return;
+      memory.claim(owner);
+      this.#restore();
+    });
+  }
+
   /** What a reload or a change of page has interrupted goes on. */
   #restore() {
     const { kept, panel, settings } = this;
     kept.sessionId ??= settings.sessionId;
-    const isFirst = settings.open ?? (settings.position === "inline" && !panel.isNarrow);
-    panel.toggle(kept.isOpen ?? isFirst, { isQuiet: true });
     kept.messages.forEach((message) => panel.show(message));
     panel.flush();
     panel.offerEarlier(kept.before !== null);
@@ -100,7 +125,8 @@ export class Conversation {
 
   /** @param {string} text */
   async ask(text) {
-    if (this.run) return;
+    if (this.recognition) await this.recognition;
+    if (this.run || this.end.signal.aborted) return;
     this.panel.setNote("");
     this.#say("user", text);
     const answer = this.#say("assistant", "");

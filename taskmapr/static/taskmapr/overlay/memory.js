@@ -4,10 +4,11 @@
 const MAX_MESSAGES = 60;
 const SAVE_EVERY_MS = 250;
 /** Changes when the shape of what is kept changes; anything older is forgotten. */
-const SHAPE = 2;
+const SHAPE = 3;
 
 /**
  * @typedef {object} Kept
+ * @property {string | null} owner Whose conversation it is; null when nobody can tell.
  * @property {string | null} sessionId
  * @property {import("./types.js").Message[]} messages
  * @property {string | null} before Where earlier messages can be asked for.
@@ -20,7 +21,7 @@ const SHAPE = 2;
 
 /** @returns {Kept} */
 const nothing = () => ({
-  sessionId: null, messages: [], before: null, cursor: null, asking: null, tour: null, told: [], isOpen: null,
+  owner: null, sessionId: null, messages: [], before: null, cursor: null, asking: null, tour: null, told: [], isOpen: null,
 });
 
 export class Memory {
@@ -49,10 +50,22 @@ export class Memory {
     }
   }
 
+  get isEmpty() {
+    return !this.kept.messages.length && this.kept.sessionId === null;
+  }
+
+  /** What another user has left behind is forgotten. @param {string | null} owner */
+  claim(owner) {
+    if (this.kept.owner === owner) return;
+    if (!this.isEmpty) this.clear();
+    this.kept.owner = owner;
+    this.save();
+  }
+
   /** Everything but how the reader likes the panel. */
   clear() {
-    const { isOpen } = this.kept;
-    this.kept = { ...nothing(), isOpen };
+    const { isOpen, owner } = this.kept;
+    this.kept = { ...nothing(), isOpen, owner };
     this.save();
   }
 

@@ -1,8 +1,8 @@
 /* What the page asks for, made whole. */
 
-/** @typedef {Required<Omit<import("./types.js").Options, "token" | "host" | "open" | "sessionId" | "profile">>
+/** @typedef {Required<Omit<import("./types.js").Options, "token" | "host" | "open" | "sessionId" | "profile" | "user">>
  *   & {token: import("./types.js").TokenSource, host: HTMLElement | null, open: boolean | null,
- *      sessionId: string | null, profile: string | null}} Settings */
+ *      sessionId: string | null, profile: string | null, user: string | null}} Settings */
 
 /** Where this script came from. */
 const ORIGIN = new URL(import.meta.url).origin;
@@ -19,6 +19,7 @@ export function settingsOf(options) {
   return {
     endpoint: (options.endpoint || ORIGIN).replace(/\/+$/, ""),
     token: typeof token === "function" ? token : () => token ?? null,
+    user: options.user ? String(options.user) : null,
     profile: options.profile || null,
     sessionId: options.sessionId || null,
     position,
@@ -43,6 +44,7 @@ export function optionsOf(data) {
   return /** @type {import("./types.js").Options} */ ({
     endpoint: data.endpoint,
     token: data.token,
+    user: data.user,
     profile: data.profile,
     sessionId: data.sessionId,
     position: data.position,

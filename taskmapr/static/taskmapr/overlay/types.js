@@ -4,6 +4,7 @@
  * @typedef {object} Options What a page may say when it mounts the overlay. All of it is optional.
  * @property {string} [endpoint] Where TaskMapr is; absent: where this script came from.
  * @property {string | null | TokenSource} [token] The bearer token, or who knows it.
+ * @property {string} [user] Who is signed in: what another user said in this tab is forgotten.
  * @property {string} [profile] The overlay profile to ask with.
  * @property {string} [sessionId] A conversation to go on with; its history is fetched.
  * @property {"bottom-right" | "bottom-left" | "inline"} [position] `inline` fills `host`.
