@@ -18,6 +18,7 @@ from orchestration.services.tool_servers import mcp_servers_check as check_mcp_s
 from orchestration.services.tool_trials import tool_trial_run
 from orchestration.standby.rows import standby_enqueue
 from taskmapr.core import jobs
+from taskmapr.foundation.database_state import database_is_away
 
 
 @shared_task(name=jobs.RUN_EXECUTE, acks_late=False, ignore_result=True)
@@ -36,7 +37,8 @@ def run_execute_standby(run_id: str) -> None:
 
 @shared_task(name=jobs.RUNS_RECOVER, ignore_result=True)
 def runs_recover() -> None:
-    recover()
+    if not database_is_away():
+        recover()
 
 
 @shared_task(name=jobs.APPROVALS_EXPIRE, ignore_result=True)

@@ -145,7 +145,8 @@ def test_sessions_of_others_are_refused(stack: Stack, outage: EmbeddedPostgres) 
     assert (refused.status, refused.json()["code"]) == (403, "session_forbidden")
     assert stack.get(f"/api/history/{session}", user=CYD).status == 404
     assert stack.resume(mine.run_id, None, user=CYD).status == 404
-    assert len(stack.get(f"/api/history/{session}").json()["messages"]) == 2
+    # A reader hears the end a moment before it is stored.
+    wait_until(lambda: len(stack.get(f"/api/history/{session}").json()["messages"]) == 2)
 
 
 @pytest.mark.req("OV-63")
