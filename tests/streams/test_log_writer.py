@@ -48,9 +48,15 @@ async def test_fenced_off_in_redis_it_says_nothing_more(begin: Begin, redis_url:
     async with logs_at(redis_url) as logs:
         run = logs.open(claim)
         await run.barrier()
-        before = await logs.live(claim.run_id)
+        # Each of the two stores answers in its own time: a barrier waits for Postgres alone.
+        async with asyncio.timeout(10):
+            while not (before := await logs.live(claim.run_id)):
+                await asyncio.sleep(0.01)
         await logs.transport.fence(claim.run_id, claim.lease_token + 1)
         run.append_delta(TEXT_DELTA, "too late")
+        async with asyncio.timeout(10):
+            while not logs.fenced:
+                await asyncio.sleep(0.01)
         with pytest.raises(LeaseLost):
             await run.barrier()
         with pytest.raises(LeaseLost):
