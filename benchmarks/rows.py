@@ -61,7 +61,7 @@ async def main(seconds: float) -> dict[str, Any]:
 class _NoQueue:
     """Keeps the stack's worker from taking the runs of this process."""
 
-    def enqueue(self, job: str, *args: Any, queue: str) -> None:
+    def enqueue(self, job: str, *args: Any, queue: str, priority: int = 9) -> None:
         return
 
 

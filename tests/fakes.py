@@ -17,7 +17,7 @@ class RecordingQueue:
     jobs: list[tuple[str, tuple[Any, ...], str]] = field(default_factory=list)
     is_down: bool = False
 
-    def enqueue(self, job: str, *args: Any, queue: str) -> None:
+    def enqueue(self, job: str, *args: Any, queue: str, priority: int = 9) -> None:
         if self.is_down:
             raise QueueUnavailable
         self.jobs.append((job, args, queue))

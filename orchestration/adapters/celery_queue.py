@@ -19,6 +19,8 @@ from redis.exceptions import RedisError
 
 from taskmapr.core.errors import QueueUnavailable
 
+#: Between the name of a queue and the step of its list.
+_SEPARATOR: Final = "\x06\x16"
 #: Callbacks, errbacks, chain and chord of the task: none.
 _EMBEDDED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
@@ -29,12 +31,27 @@ class CeleryQueue:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    def enqueue(self, job: str, *args: Any, queue: str) -> None:
+    def enqueue(self, job: str, *args: Any, queue: str, priority: int = 9) -> None:
         try:
-            # kombu keeps a queue as a Redis list of the same name; workers take from its right end.
-            self._client.lpush(queue, job_message(job, args, queue))
+            # kombu keeps a queue as Redis lists; workers take from their right ends.
+            self._client.lpush(list_name(queue, priority), job_message(job, args, queue))
         except (RedisError, OSError) as error:
             raise QueueUnavailable from error
+
+
+def list_name(queue: str, priority: int) -> str:
+    """The list for jobs of a priority from 0 to 9, the greatest first.
+
+    kombu's Redis transport keeps four lists per queue and empties them in this order; there, 0 is
+    the first. Source: docs.celeryq.dev/en/stable/userguide/routing.html#redis-message-priorities.
+    """
+    step = next(step for least, step in ((8, 0), (5, 3), (2, 6), (0, 9)) if priority >= least)
+    return f"{queue}{_SEPARATOR}{step}" if step else queue
+
+
+def list_names(queue: str) -> list[str]:
+    """All lists of a queue."""
+    return [list_name(queue, priority) for priority in (9, 5, 2, 0)]
 
 
 def job_message(job: str, args: tuple[Any, ...], queue: str) -> bytes:

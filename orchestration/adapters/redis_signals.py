@@ -14,6 +14,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
+from orchestration.adapters.celery_queue import list_names
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.ports import WorkerInfo
 
@@ -70,12 +71,16 @@ class RedisSignals:
 
     def queue_depths(self, queues: Sequence[str]) -> dict[str, int]:
         pipe = self._client.pipeline(transaction=False)
-        for queue in queues:
-            pipe.llen(queue)  # Celery keeps a queue as a Redis list of the same name.
+        lists = [(queue, name) for queue in queues for name in list_names(queue)]
+        for _, name in lists:
+            pipe.llen(name)
+        depths = dict.fromkeys(queues, 0)
         try:
-            return dict(zip(queues, pipe.execute(), strict=True))
+            for (queue, _), length in zip(lists, pipe.execute(), strict=True):
+                depths[queue] += length
         except (RedisError, OSError) as error:
             raise QueueUnavailable from error
+        return depths
 
 
 class AsyncRedisSignals:

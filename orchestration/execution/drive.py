@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
@@ -21,7 +21,7 @@ from orchestration.services import leases, pausing
 from orchestration.services.leases import Claim
 from orchestration.standby import holding
 from taskmapr.core.errors import IllegalMove, LeaseLost, TaskMaprError, TimedOut
-from taskmapr.core.events import CommandReceived, RunFinished, RunPaused, RunStarted
+from taskmapr.core.events import CommandReceived, RunFinished, RunPaused, RunRetrying, RunStarted
 from taskmapr.core.ports import StopRun
 from taskmapr.core.run_kinds import run_kind
 from taskmapr.core.run_state import fold
@@ -35,6 +35,21 @@ class Paused(StopRun):
     """Raised by an engine whose run must wait for a person; the approvals are in the log."""
 
 
+#: An attempt that follows sooner than this is waited for by the worker that holds the run.
+WAITS_HERE_S: Final = 10.0
+
+
+class RetryLater(Exception):
+    """Raised by an engine whose attempt failed when another one may succeed.
+
+    `code` and `message`: of the error. `delay_s`: until the next attempt.
+    """
+
+    def __init__(self, *, code: str, message: str, delay_s: float) -> None:
+        self.code, self.message, self.delay_s = code, message, delay_s
+        super().__init__(message)
+
+
 class Engine(Protocol):
     """Drives one run of its kinds. Made anew for each attempt."""
 
@@ -44,8 +59,8 @@ class Engine(Protocol):
         """Work until the run is done.
 
         Appends through `held.writer`. Returns when the run succeeded, raises a TaskMaprError when
-        it failed and Paused when it must wait. Whatever was already done in earlier attempts is in
-        `held.transcript`.
+        it failed, Paused when it must wait and RetryLater when it should be tried again. Whatever
+        was already done in earlier attempts is in `held.transcript`.
         """
 
 
@@ -66,6 +81,8 @@ class HeldRun:
             stands_by=claim.standby is not None,
         )
         self.inbox: asyncio.Queue[tuple[CommandKind, str, Mapping[str, Any]]] = asyncio.Queue()
+        #: Number of the present attempt.
+        self.attempt = claim.attempt
         self.model = claim.model
         self.instructions = ""
         self.first_output_ms: int | None = None
@@ -131,8 +148,8 @@ class HeldRun:
             await self._work
         except asyncio.CancelledError:
             return await self._interrupted()
-        except Paused:
-            await self._pause()
+        except (Paused, RetryLater) as wait:
+            await self._wait(wait)
             return None
         except LeaseLost:
             raise
@@ -156,7 +173,50 @@ class HeldRun:
 
     async def _run_engine(self) -> None:
         # Made in here, so that an engine that cannot even begin ends its run like any failure.
-        await engine_class(self.claim.kind)(self).run()
+        while True:
+            try:
+                return await engine_class(self.claim.kind)(self).run()
+            except RetryLater as again:
+                if again.delay_s > WAITS_HERE_S:
+                    raise
+                await self._try_again(again)
+
+    async def _try_again(self, again: RetryLater) -> None:
+        """The next attempt follows here, when its time has come."""
+        self.attempt += 1
+        self.writer.append(self._retrying(again))
+        await self.writer.checkpoint()
+        await in_database(
+            leases.attempt_count,
+            run_id=self.run_id,
+            lease_token=self.claim.lease_token,
+            attempt=self.attempt,
+        )
+        await asyncio.sleep(again.delay_s)
+        self.writer.append(RunStarted(attempt=self.attempt, worker=self.worker_id))
+
+    async def _put_off(self, again: RetryLater) -> None:
+        """Nobody holds the run until the time of its next attempt."""
+        self.is_ending = True
+        self.attempt += 1
+        self.writer.append(self._retrying(again))
+        await self.writer.barrier()
+        self.writer.give_up()
+        await in_database(
+            leases.run_put_off,
+            run_id=self.run_id,
+            lease_token=self.claim.lease_token,
+            last_seq=self.writer.state.seq,
+            delay_s=again.delay_s,
+        )
+
+    def _retrying(self, again: RetryLater) -> RunRetrying:
+        return RunRetrying(
+            attempt=self.attempt,
+            reason=again.code,
+            delay_s=round(again.delay_s, 3),
+            error=again.message,
+        )
 
     async def _interrupted(self) -> Verdict | None:
         if self._interruption is not None:
@@ -175,6 +235,13 @@ class HeldRun:
             leases.lease_hand_back if self.claim.standby is None else holding.standby_hand_back
         )
         await in_database(give_back, run_id=self.run_id, lease_token=self.claim.lease_token)
+
+    async def _wait(self, wait: Paused | RetryLater) -> None:
+        """Leave the run until a person has answered, or its time has come."""
+        if isinstance(wait, RetryLater):
+            await self._put_off(wait)
+        else:
+            await self._pause()
 
     async def _pause(self) -> None:
         waiting_for = sorted(self.writer.state.open_approvals)

@@ -54,6 +54,18 @@ class Run(models.Model):
     instructions = models.TextField(blank=True, default="", db_default="")
     model = models.CharField(max_length=200, blank=True, default="", db_default="")
     queue = models.CharField(max_length=60)
+    #: What is to be done, for kinds that have a name for it: an intent, a type of task.
+    subject = models.CharField(max_length=200, blank=True, default="", db_default="")
+    #: How it is carried out: `agent`, `flow` or `mcp` for intents.
+    mode = models.CharField(max_length=12, blank=True, default="", db_default="")
+    #: Whose limits it counts against: `user:<id>` or `key:<id>`.
+    credential = models.CharField(max_length=80, blank=True, default="", db_default="")
+    #: 0 to 9, the greater the sooner.
+    priority = models.PositiveSmallIntegerField(default=5, db_default=5)
+    #: Executions that it may have; 0: as its kind says.
+    max_attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    #: Seconds of working time; null: as its profile or the settings say.
+    timeout_s = models.FloatField(null=True)
     request_id = models.CharField(max_length=128, blank=True, default="", db_default="")
 
     attempt = models.PositiveIntegerField(default=0, db_default=0)
@@ -73,7 +85,9 @@ class Run(models.Model):
     reason = models.CharField(max_length=80, blank=True, default="", db_default="")
 
     created_at = models.DateTimeField(db_default=Now())
-    #: Null while the run waits for its turn in the session.
+    #: Not to be begun before; null: at once.
+    due_at = models.DateTimeField(null=True)
+    #: Null while the run waits for its time, or for its turn in the session.
     enqueued_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -104,6 +118,16 @@ class Run(models.Model):
             models.Index(fields=["owner", "-id"], name="agent_runs_owner"),
             models.Index(fields=["session", "id"], name="agent_runs_session"),
             models.Index(fields=["kind", "-id"], name="agent_runs_kind"),
+            models.Index(
+                fields=["kind", "subject", "-id"],
+                condition=~models.Q(subject=""),
+                name="agent_runs_subject",
+            ),
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(due_at__isnull=False, enqueued_at__isnull=True),
+                name="agent_runs_due",
+            ),
             # Lists by day: rows lie in the order of their creation, so a summary per block does.
             BrinIndex(fields=["created_at"], name="agent_runs_created"),
             # The sweep and the lists of open runs look only at the few that are not final.

@@ -41,6 +41,11 @@ class Claim:
     #: The log so far. For a first attempt only run.created.
     events: list[Event]
     sealer: Sealer | None
+    #: Columns of the run.
+    subject: str = ""
+    mode: str = ""
+    credential: str = ""
+    max_attempts: int = 0
     #: What the run was started with, when its row lies in Redis because Postgres is away.
     standby: StandbySetup | None = None
 
@@ -51,13 +56,13 @@ UPDATE agent_runs r SET
   lease_owner = %(worker)s, lease_token = lease_token + 1,
   lease_expires_at = now() + make_interval(secs => %(ttl)s),
   status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, now()),
-  deadline_at = coalesce(deadline_at, now() + make_interval(secs => coalesce(
+  deadline_at = coalesce(deadline_at, now() + make_interval(secs => coalesce(timeout_s,
     (SELECT p.run_timeout_s FROM agents_cfg_overlayprofile p WHERE p.id = profile_id),
     %(timeout)s)))
 WHERE id = %(id)s AND status IN ('queued', 'retrying') AND enqueued_at IS NOT NULL
   AND (lease_expires_at IS NULL OR lease_expires_at < now())
-RETURNING kind, owner_id, session_id, profile_id, input, model, request_id, lease_token, attempt,
-  created_at, deadline_at, is_sealed, last_seq,
+RETURNING kind, owner_id, session_id, profile_id, input, model, request_id, subject, mode,
+  credential, max_attempts, lease_token, attempt, created_at, deadline_at, is_sealed, last_seq,
   (SELECT json_agg(json_build_array(e.seq, e.kind,
        (extract(epoch FROM e.at) * 1000000)::bigint, e.data) ORDER BY e.seq)::text
    FROM agent_run_events e WHERE e.run_id = r.id)
@@ -80,7 +85,8 @@ def lease_claim(*, run_id: UUID, worker_id: str) -> Claim | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    (kind, owner, session, profile, stored, model, request_id, token, attempt, *rest) = row
+    (kind, owner, session, profile, stored, model, request_id, *rest) = row
+    subject, mode, credential, max_attempts, token, attempt, *rest = rest
     created_at, deadline_at, is_sealed, last_seq, log = rest
     sealer = wired.ports().sealers.for_user(owner) if is_sealed else None
     given = orjson.loads(stored) if isinstance(stored, str) else stored
@@ -93,6 +99,10 @@ def lease_claim(*, run_id: UUID, worker_id: str) -> Claim | None:
         input=sealer.open(given["sealed"]) if sealer is not None else given,
         model=model,
         request_id=request_id,
+        subject=subject,
+        mode=mode,
+        credential=credential,
+        max_attempts=max_attempts,
         lease_token=token,
         attempt=attempt,
         created_at=created_at,
@@ -136,6 +146,31 @@ def lease_hand_back(*, run_id: UUID, lease_token: int) -> None:
             "UPDATE agent_runs SET lease_expires_at = now(), lease_owner = ''"
             " WHERE id = %s AND lease_token = %s",
             [run_id, lease_token],
+        )
+
+
+def attempt_count(*, run_id: UUID, lease_token: int, attempt: int) -> None:
+    """The holder begins another attempt by itself."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE agent_runs SET attempt = %s WHERE id = %s AND lease_token = %s",
+            [attempt, run_id, lease_token],
+        )
+
+
+def run_put_off(*, run_id: UUID, lease_token: int, last_seq: int, delay_s: float) -> None:
+    """Leave a run whose attempt failed to whoever looks for runs that are due (recovery).
+
+    Its working time moves on by the delay. Without effect when the lease is another's.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE agent_runs SET status = 'retrying', last_seq = %(seq)s, lease_owner = '',"
+            " lease_expires_at = NULL, enqueued_at = NULL,"
+            " due_at = now() + make_interval(secs => %(delay)s),"
+            " deadline_at = deadline_at + make_interval(secs => %(delay)s)"
+            " WHERE id = %(id)s AND lease_token = %(token)s",
+            {"seq": last_seq, "delay": delay_s, "id": run_id, "token": lease_token},
         )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -34,9 +34,18 @@ def runs_recover() -> dict[str, int]:
     """One sweep. Safe to run at any time, by several processes at once.
 
     Returns how many runs were taken up again, ended as lost, had moved on by themselves, failed for
-    want of a worker, were put on their queue again, and were given their turn in a session.
+    want of a worker, were put on their queue again, had waited for their time, and were given their
+    turn in a session.
     """
-    counts = {"resumed": 0, "lost": 0, "moved_on": 0, "unclaimed": 0, "requeued": 0, "freed": 0}
+    counts = {
+        "resumed": 0,
+        "lost": 0,
+        "moved_on": 0,
+        "unclaimed": 0,
+        "requeued": 0,
+        "due": 0,
+        "freed": 0,
+    }
     for run_id in _lapsed():
         try:
             counts[_recover(run_id)] += 1
@@ -44,6 +53,7 @@ def runs_recover() -> dict[str, int]:
             # One run that cannot be understood must not keep the others from being found.
             logger.exception("run %s cannot be recovered", run_id)
     counts["unclaimed"], counts["requeued"] = _queued_too_long()
+    counts["due"] = _begin_due()
     counts["freed"] = _free_waiting()
     if any(counts.values()):
         logger.info("recovery: %s", ", ".join(f"{n} {word}" for word, n in counts.items() if n))
@@ -81,7 +91,7 @@ def _verdict(held: UnheldRun) -> Verdict | None:
         return Verdict(error=TimedOut("The run took longer than it may."))
     # Going on after a pause is an attempt too, but nobody was lost.
     resumed = sum(event.kind == "run.resumed" for event in held.events)
-    if held.run.attempt - resumed >= kind.max_attempts:
+    if held.run.attempt - resumed >= (held.run.max_attempts or kind.max_attempts):
         return Verdict(error=WorkerLost())
     if kind.when_lost == "resume_unless_output" and held.state.has_output:
         return Verdict(error=WorkerLost())
@@ -146,12 +156,33 @@ def _requeue(run_ids: list[UUID]) -> None:
         logger.warning("queue away; %d runs wait on", len(run_ids))
 
 
+# Rows that another sweep looks at are passed over. A run that also waits for a turn in its session
+# has none to wait for: kinds with sessions know no time.
+_DUE: Final = """
+UPDATE agent_runs SET enqueued_at = now() WHERE id IN (
+  SELECT id FROM agent_runs
+  WHERE due_at <= now() AND enqueued_at IS NULL AND status IN ('queued', 'retrying')
+  ORDER BY due_at LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED
+) RETURNING id
+"""
+
+
+def _begin_due() -> int:
+    """Runs whose time has come: those to be begun later, and those whose last attempt failed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE)
+        due = [row[0] for row in cursor.fetchall()]
+    successors_enqueue(due)
+    return len(due)
+
+
 def _free_waiting() -> int:
     """Runs that wait for a turn in a session where nothing is under way any more."""
     sessions = list(
         Run.objects.filter(
             status=QUEUED,
             enqueued_at__isnull=True,
+            due_at__isnull=True,
             created_at__lt=datetime.now(UTC) - STUCK_AFTER,
         )
         .values_list("session_id", flat=True)

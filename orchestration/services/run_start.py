@@ -46,11 +46,25 @@ class NewRun:
     warnings: tuple[str, ...] = ()
     #: A repeat of the request finds this run instead of beginning another.
     once: Once | None = None
+    #: What is to be done and how, where the kind has names for it (columns of the run).
+    subject: str = ""
+    mode: str = ""
+    mode_reason: str = ""
+    credential: str = ""
+    #: Empty: the queue of the kind.
+    queue: str = ""
+    #: 0 to 9, the greatest first. Who waits for an answer comes first.
+    priority: int = 9
+    max_attempts: int = 0
+    timeout_s: float | None = None
+    #: Not before; then nothing is queued now.
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedRun:
-    """The run exists. `is_waiting`: it takes its turn when the session's earlier runs are done."""
+    """The run exists. `is_waiting`: it is begun later, when its time has come or the session's
+    earlier runs are done."""
 
     run_id: UUID
     created: Event
@@ -69,7 +83,7 @@ def run_start(new: NewRun) -> StartedRun:
     started = _create(new, kind)
     if not started.is_waiting:
         try:
-            run_enqueue(run_id=new.run_id, kind=kind)
+            run_enqueue(run_id=new.run_id, queue=new.queue or kind.queue, priority=new.priority)
         except QueueUnavailable as error:
             run_fail(run_id=new.run_id, error=error)
             if new.once is not None:
@@ -96,9 +110,11 @@ WHERE session_id = %s AND status IN ('queued', 'running', 'retrying', 'paused')
 _RUN: Final = """
 WITH run AS (
   INSERT INTO agent_runs (id, kind, owner_id, session_id, profile_id, profile_version, status,
-      is_sealed, input, model, queue, request_id, last_seq, created_at, enqueued_at)
+      is_sealed, input, model, queue, request_id, subject, mode, credential, priority,
+      max_attempts, timeout_s, due_at, last_seq, created_at, enqueued_at)
   VALUES (%(id)s, %(kind)s, %(owner)s, %(session)s, %(profile)s, %(profile_version)s, 'queued',
-      %(sealed)s, %(input)s::jsonb, %(model)s, %(queue)s, %(request_id)s, 1, %(at)s,
+      %(sealed)s, %(input)s::jsonb, %(model)s, %(queue)s, %(request_id)s, %(subject)s, %(mode)s,
+      %(credential)s, %(priority)s, %(max_attempts)s, %(timeout_s)s, %(due_at)s, 1, %(at)s,
       CASE WHEN %(waiting)s THEN NULL ELSE %(at)s END)
   RETURNING id
 ), event AS (
@@ -124,6 +140,7 @@ def _create(new: NewRun, kind: RunKind) -> StartedRun:
             if owner != str(new.owner_id):
                 raise SessionForbidden
             waiting = _is_waiting(cursor, new.session_id)
+        waiting = waiting or new.due_at is not None
         created = _created_event(new, resumed)
         sealer = wired.ports().sealers.for_user(new.owner_id) if kind.sealed else None
         cursor.execute(
@@ -140,8 +157,15 @@ def _create(new: NewRun, kind: RunKind) -> StartedRun:
                     new.input if sealer is None else {"sealed": sealer.seal(dict(new.input))}
                 ),
                 "model": new.model,
-                "queue": kind.queue,
+                "queue": new.queue or kind.queue,
                 "request_id": new.request_id,
+                "subject": new.subject,
+                "mode": new.mode,
+                "credential": new.credential,
+                "priority": new.priority,
+                "max_attempts": new.max_attempts,
+                "timeout_s": new.timeout_s,
+                "due_at": new.due_at,
                 "at": created.at,
                 "waiting": waiting,
                 "data": _json(seal_data(created.kind, created.data, sealer)),
@@ -169,6 +193,9 @@ def _created_event(new: NewRun, resumed: bool) -> Event:
         page=dict(new.page) if new.page is not None else None,
         dropped=new.dropped,
         warnings=list(new.warnings) or None,
+        subject=new.subject or None,
+        mode=new.mode or None,
+        mode_reason=new.mode_reason or None,
     )
     return Event(new.run_id, 1, "run.created", data_of(payload), datetime.now(UTC))
 

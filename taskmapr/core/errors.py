@@ -129,6 +129,54 @@ class SessionForbidden(NotAllowed):
     code, title = "session_forbidden", "Session belongs to another user"
 
 
+class MissingApiKey(NotAuthenticated):
+    """The request carries no key. Send it as `x-api-key`."""
+
+    code, title = "missing_api_key", "Key missing"
+
+
+class InvalidApiKey(NotAuthenticated):
+    """The key is unknown, expired or revoked."""
+
+    code, title = "invalid_api_key", "Key refused"
+
+
+class ScopeMissing(NotAllowed):
+    """The key is valid and was not made for this."""
+
+    code, title = "scope_missing", "Scope missing"
+
+
+class IntentForbidden(NotAllowed):
+    """The intent exists, and this principal may not run it."""
+
+    code, title = "intent_forbidden", "Intent forbidden"
+
+
+class HostNotAllowed(NotAllowed):
+    """The host is not among those that operators registered, or not for this principal."""
+
+    code, title = "host_not_allowed", "Host not allowed"
+
+
+class CommandDenied(NotAllowed):
+    """The command matches a rule that no confirmation overrides."""
+
+    code, title = "command_denied", "Command denied"
+
+
+class CommandNotAllowed(NotAllowed):
+    """Only commands that provably just read are allowed here. `details.reason` says what is not."""
+
+    code, title = "command_not_allowed", "Command not allowed"
+
+
+class ToolNotAllowed(NotAllowed):
+    """The tool is not on the list of those that operators allow."""
+
+    code, title = "tool_not_allowed", "Tool not allowed"
+
+
 class ToolDenied(NotAllowed):
     """The tool exists, but this run may not call it."""
 
@@ -145,6 +193,36 @@ class RunNotFound(NotFound):
     """There is no run with this id that belongs to you."""
 
     code, title = "run_not_found", "Run not found"
+
+
+class UnknownIntent(NotFound):
+    """No tool, flow or server answers to this intent. `details.available` lists what is there."""
+
+    code, title = "unknown_intent", "Unknown intent"
+
+
+class JobNotFound(NotFound):
+    """There is no such job, or it is not yours."""
+
+    code, title = "job_not_found", "Job not found"
+
+
+class UnknownTaskType(NotFound):
+    """There is no such type of task. `details.available` lists those that are there."""
+
+    code, title = "unknown_task_type", "Unknown task type"
+
+
+class TaskNotFound(NotFound):
+    """There is no such task, or it is not yours."""
+
+    code, title = "task_not_found", "Task not found"
+
+
+class FileNotFound(NotFound):
+    """There is no such file, its link has expired, or it is not yours."""
+
+    code, title = "file_not_found", "File not found"
 
 
 class MethodNotAllowed(TaskMaprError):
@@ -175,6 +253,24 @@ class AlreadyFinished(Conflict):
     """The run has reached a final state, which never changes."""
 
     code, title = "already_finished", "Run already finished"
+
+
+class AmbiguousIntent(Conflict):
+    """Several servers have a tool of this name. `details.choices` lists the full names."""
+
+    code, title = "ambiguous_intent", "Ambiguous intent"
+
+
+class TaskDisabled(Conflict):
+    """Operators have switched this type of task off."""
+
+    code, title = "task_disabled", "Task type disabled"
+
+
+class NotRetryable(Conflict):
+    """Only tasks that ended without success can be assigned again."""
+
+    code, title = "not_retryable", "Not retryable"
 
 
 class AlreadyResolved(Conflict):
@@ -232,6 +328,25 @@ class InvalidInput(TaskMaprError):
         return cls(detail, details={"fields": listed})
 
 
+class ModeNotSupported(TaskMaprError):
+    """The intent exists, but not in the mode that was asked for. `details.modes` lists its
+    modes."""
+
+    code, title, status = "mode_not_supported", "Mode not supported", 422
+
+
+class CallbackUrlNotAllowed(TaskMaprError):
+    """TaskMapr does not send callbacks to this address."""
+
+    code, title, status = "callback_url_not_allowed", "Callback address not allowed", 422
+
+
+class QuotaExceeded(TaskMaprError):
+    """The quota is used up until `details.resets_at`."""
+
+    code, title, status = "quota_exceeded", "Quota exceeded", 402
+
+
 class IdempotencyKeyReused(TaskMaprError):
     """The `Idempotency-Key` was sent before with another body. Choose a new key for it."""
 
@@ -259,6 +374,33 @@ class MaxTurnsExceeded(TaskMaprError):
     code, title = "max_turns_exceeded", "Too many model turns"
 
 
+class ToolFailed(TaskMaprError):
+    """Tool failed."""
+
+    code, title = "tool_failed", "Tool failed"
+
+
+class ToolError(TaskMaprError):
+    """A tool says by itself what went wrong; code, message and status are the tool's."""
+
+    # Instances carry their own code; the class keeps the one that stands for all of them.
+    code, title, status = "tool_error_of_its_own", "Tool error", 500
+
+    def __init__(self, code: str, message: str, status: int = 500, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.code, self.status = code, status  # type: ignore[misc]
+
+
+class TaskFailed(TaskMaprError):
+    """A task ended without success; the code says why."""
+
+    code, title = "task_failed", "Task failed"
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.code, self.retryable = code, retryable  # type: ignore[misc]
+
+
 class WorkerLost(TaskMaprError):
     """The worker process that carried the run stopped. Ask again."""
 
@@ -271,6 +413,30 @@ class UpstreamFailed(TaskMaprError):
     code, title, status = "upstream_failed", "Upstream failed", 502
     #: False when a retry may help.
     permanent: ClassVar[bool] = False
+
+
+class UpstreamError(UpstreamFailed):
+    """The service that carries out this intent failed or refused it."""
+
+    code, title, retryable = "upstream_error", "Upstream error", True
+
+
+class ToolReportedError(UpstreamFailed):
+    """The tool answered that it failed."""
+
+    code, title = "tool_error", "Tool error"
+
+
+class SshUnreachable(UpstreamFailed):
+    """The host cannot be reached, or refused the connection."""
+
+    code, title, retryable = "ssh_unreachable", "Host unreachable", True
+
+
+class HostKeyMismatch(UpstreamFailed):
+    """The host presented another key than the one that operators pinned. Nothing was sent."""
+
+    code, title = "host_key_mismatch", "Host key mismatch"
 
 
 class ToolCallFailed(UpstreamFailed):
@@ -342,6 +508,24 @@ class ToolServerUnavailable(Unavailable):
     """The server of this tool cannot be reached. Runs go on without its tools."""
 
     code, title = "tool_server_unavailable", "Tool server unavailable"
+
+
+class CircuitOpen(Unavailable):
+    """The service failed several times in a row and is left alone for a while."""
+
+    code, title = "circuit_open", "Circuit open"
+
+
+class NotConfigured(Unavailable):
+    """What would carry this out is not configured on this server."""
+
+    code, title, retryable = "not_configured", "Not configured", False
+
+
+class McpUnavailable(Unavailable):
+    """The MCP server of this intent cannot be reached."""
+
+    code, title = "mcp_unavailable", "MCP server unavailable"
 
 
 class AuthNotConfigured(Unavailable):

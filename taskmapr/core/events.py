@@ -135,6 +135,11 @@ class RunCreated:
     page: dict[str, Any] | None = content(default=None)
     dropped: int = 0
     warnings: list[str] | None = None
+    #: What is to be done, for kinds that have a name for it: an intent, a type of task.
+    subject: str | None = None
+    #: How an intent is carried out, and by which rule.
+    mode: str | None = None
+    mode_reason: str | None = None
 
 
 @event_kind("run.started")
@@ -147,10 +152,16 @@ class RunStarted:
 
 @event_kind("run.retrying")
 class RunRetrying:
-    """The worker that held the run stopped; another continues after the last finished step."""
+    """An attempt ended without a result and another one follows, `attempt` being its number.
+
+    `reason`: a lost worker (`worker_lost`: the next one continues after the last finished step), or
+    the code of the error that the attempt met. `error`: its message.
+    """
 
     attempt: int
     reason: str
+    delay_s: float | None = None
+    error: str | None = content(default=None)
 
 
 @event_kind("run.paused")
@@ -340,9 +351,26 @@ class LogWritten:
 
 @event_kind("artifact")
 class ArtifactStored:
-    """The run produced a file."""
+    """The run produced a file.
+
+    `role`: `private` ones are for staff alone. `label`: for screenshots, `success`, `error` or
+    `step`. `sha256`: of the bytes, in hex. `width` and `height`: of pictures, in pixels.
+    """
 
     artifact_id: str
     media_type: str
     size_bytes: int
     name: str = content()
+    role: Literal["download", "screenshot", "private"] = "download"
+    label: str | None = None
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@event_kind("result")
+class ResultGiven:
+    """What the run came to so far: any JSON value. The last one counts, also of runs that fail with
+    part of their work done."""
+
+    value: Any = content(default=None)

@@ -21,6 +21,14 @@ KNOWLEDGE_REFRESH = "memory.knowledge_refresh"
 KNOWLEDGE_EMBED = "memory.knowledge_embed"
 
 QUEUE_CHORES = "chores"
+#: Callbacks wait for strangers' servers, so they have a queue of their own.
+QUEUE_DELIVERIES = "deliveries"
+#: Queued tasks: on the shared loop of a worker ...
+QUEUE_DEFAULT = "default"
+QUEUE_AGENT = "agent"
+#: ... and in processes of their own.
+QUEUE_BROWSER = "browser"
+QUEUE_LONG = "long"
 #: Runs are queued by kind: `runs.overlay`, later `runs.task` and so on.
 QUEUE_RUNS_PREFIX = "runs."
 

@@ -269,8 +269,11 @@ class ToolServers(Protocol):
 class QueuePort(Protocol):
     """Hands jobs to workers."""
 
-    def enqueue(self, job: str, *args: Any, queue: str) -> None:
-        """Put one job on a queue. Raises QueueUnavailable when it cannot be taken."""
+    def enqueue(self, job: str, *args: Any, queue: str, priority: int = 9) -> None:
+        """Put one job on a queue; those of a greater priority (0 to 9) are taken first.
+
+        Raises QueueUnavailable when it cannot be taken.
+        """
 
 
 # Secrets -----------------------------------------------------------------------------------------

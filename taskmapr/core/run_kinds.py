@@ -29,10 +29,12 @@ class RunKind:
     needs_reader: bool = False
     #: Times a lost worker may be replaced before the run ends as worker_lost.
     max_attempts: int = 3
+    #: Where its runs wait, unless a run names another queue; empty: one of their own.
+    default_queue: str = ""
 
     @property
     def queue(self) -> str:
-        return QUEUE_RUNS_PREFIX + self.name.split(".")[0]
+        return self.default_queue or QUEUE_RUNS_PREFIX + self.name.split(".")[0]
 
 
 _KINDS: Final[dict[str, RunKind]] = {}

@@ -38,6 +38,7 @@ class RunState:
     reasoning_open: bool = False
     error_code: str | None = None
     totals_written: bool = False
+    has_result: bool = False
     #: Tool by call id. Never changed in place.
     open_calls: Mapping[str, str] = field(default_factory=dict)
     open_approvals: frozenset[str] = field(default=frozenset())
@@ -188,6 +189,10 @@ def _finished(state: RunState, event: Event) -> RunState:
     return replace(state, status=status)
 
 
+def _result(state: RunState, event: Event) -> RunState:
+    return replace(state, has_result=True)
+
+
 def _unchanged(state: RunState, event: Event) -> RunState:
     return state
 
@@ -219,4 +224,5 @@ _RULES: Final[dict[str, tuple[frozenset[str], Move]]] = {
     "progress": (_WORKING, _unchanged),
     "log": (_OPEN, _unchanged),
     "artifact": (_WORKING, _unchanged),
+    "result": (_WORKING, _result),
 }

@@ -65,6 +65,12 @@ class ToolContext:
     sent_actions: Sequence[Mapping[str, Any]] = ()
     #: The request of the run, as stored (redacted).
     request: Mapping[str, Any] = field(default_factory=dict)
+    #: True: a model chose this call; False: a person or program named the tool itself.
+    is_models_choice: bool = True
+    #: Tells whoever follows the run how far the call is: (fraction from 0 to 1, text).
+    progress: Callable[[float, str], None] = lambda fraction, text: None
+    #: Writes a line into the run's log: (debug, info, warning or error; text).
+    log: Callable[[str, str], None] = lambda level, text: None
 
 
 ToolHandler = Callable[[ToolContext, dict[str, Any]], Awaitable[ToolResult]]
@@ -87,8 +93,16 @@ class ToolSpec:
     enabled: bool = True
     #: Seconds after which a call is given up, 0 < timeout_s <= 600.
     timeout_s: float = 30.0
-    #: What one call costs in millionths of a US dollar.
+    #: What one call costs in millionths of a US dollar, and each second of it.
     cost_usd_micros: int = 0
+    cost_usd_micros_per_s: int = 0
+    #: True: the same call may give something else a moment later, so its answers are not replayed.
+    volatile: bool = False
+    #: True: calling it twice is as good as once, so a call that failed may be tried again.
+    is_idempotent: bool = False
+    #: For tools that touch nothing but our own database: the same as `handler`, sync, inside the
+    #: caller's transaction. What it writes and the log of its run are stored together or not.
+    in_transaction: Callable[[ToolContext, dict[str, Any]], ToolResult] | None = None
     #: The name shown to models, when its own spelling is taken there.
     alias: str = ""
     #: True: others wrote the schema, so its regular expressions are not run here.

@@ -142,7 +142,10 @@ CELERY_BEAT_SCHEDULE = {
 #: Makes the adapters of this process: `taskmapr.core.wired.Ports`.
 TASKMAPR_PORTS = "taskmapr.wiring.build"
 #: The queues that the workers of `manage.py up` serve.
-WORKER_QUEUES = env.words("TASKMAPR_WORKER_QUEUES", ["runs.overlay", "chores"])
+WORKER_QUEUES = env.words(
+    "TASKMAPR_WORKER_QUEUES",
+    ["runs.overlay", "agent", "default", "browser", "long", "deliveries", "chores"],
+)
 
 # Who may come in ---------------------------------------------------------------------------------
 

@@ -19,6 +19,10 @@ class Credential:
     scopes: frozenset[str] | None = None
     #: POST requests per minute; None: the limit of the settings.
     rate_per_minute: int | None = None
+    #: Names (a trailing `*` matches any end) of the intents and types of tasks that it may be used
+    #: for; None: all.
+    intents: tuple[str, ...] | None = None
+    task_types: tuple[str, ...] | None = None
 
     def permits(self, scope: str) -> bool:
         return self.scopes is None or scope in self.scopes

@@ -14,8 +14,11 @@ class Scope(models.TextChoices):
     HISTORY_READ = "history:read", "read conversations"
     RUNS_READ = "runs:read", "follow all runs"
     RUNS_WRITE = "runs:write", "cancel, answer questions"
-    TASKS = "tasks", "use the task queue"
-    INTENTS = "intents", "use intents"
+    TASKS_READ = "tasks:read", "read its tasks, their results and files"
+    TASKS_ASSIGN = "tasks:assign", "assign tasks"
+    TASKS_CANCEL = "tasks:cancel", "cancel its tasks"
+    INTENTS_RUN = "intents:run", "run intents and follow their jobs"
+    IMPERSONATE = "impersonate", "name another user in the context of an intent"
     METRICS = "metrics", "read the server's figures"
 
 

@@ -57,6 +57,7 @@ class Model:
             ev.ProgressMade(fraction=0.5),
             ev.LogWritten(level="info", text="l"),
             ev.ArtifactStored(artifact_id="a", media_type="text/plain", size_bytes=1, name="n"),
+            ev.ResultGiven(value={"n": 1}),
         ]
         for name in ("1", "2"):
             found += [

@@ -1,0 +1,216 @@
+"""Types of tasks: what a queued task does, told by one decorator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
+
+import jsonschema
+from referencing import Registry
+
+from taskmapr.core.errors import InvalidInput, TaskFailed
+from taskmapr.core.tools import Danger
+
+#: Where the work of a type is done: `browser` and `long` in processes of their own, the others on
+#: the shared event loop (sync functions in threads).
+TaskQueue = Literal["default", "agent", "browser", "long"]
+Source = Literal["builtin", "app", "entry_point", "file", "admin"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+ScreenshotKind = Literal["success", "error", "step"]
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+ANY_OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
+
+
+class Retryable(Exception):
+    """The attempt failed and another one may succeed, after at least `after_s` seconds if given."""
+
+    def __init__(self, message: str = "", *, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+class Permanent(TaskFailed):
+    """The task failed for good: `Permanent("login_failed", "The site refused the password.")`."""
+
+    def __init__(self, code: str, message: str, **kwargs: Any) -> None:
+        super().__init__(code, message, retryable=False, **kwargs)
+
+
+class TaskInterrupted(BaseException):
+    """Raised by `check_cancelled`: the task was cancelled (`cancelled`) or its time is over
+    (`time_limit`). A few seconds remain for a last screenshot; not to be swallowed."""
+
+    def __init__(self, why: Literal["cancelled", "time_limit"]) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class TaskContext(Protocol):
+    """What a task function may do beside computing. Methods can be called from any thread, return
+    at once unless they say otherwise, and keep their order in the task's log."""
+
+    @property
+    def task_id(self) -> str: ...
+
+    @property
+    def user_id(self) -> str: ...
+
+    #: Number of this execution, from 1.
+    @property
+    def attempt(self) -> int: ...
+
+    #: When the time of this execution is over (UTC).
+    @property
+    def deadline(self) -> datetime: ...
+
+    def log(self, level: LogLevel, text: str) -> None:
+        """A line for whoever follows the task."""
+
+    def progress(self, percent: float, text: str = "") -> None:
+        """How far the work is, 0 to 100."""
+
+    def screenshot(self, name: str, data: bytes, kind: ScreenshotKind = "step") -> None:
+        """Keep a PNG, JPEG or WebP. `name` is a file name; a taken one gets a number."""
+
+    def artifact(
+        self, name: str, data: bytes | Path, media_type: str, *, is_private: bool = False
+    ) -> None:
+        """Keep a file for download, or for staff alone."""
+
+    def check_cancelled(self) -> None:
+        """Raises TaskInterrupted when the task should stop. Call it between steps."""
+
+    def effect_begin(self, what: str) -> None:
+        """Say that the outside world is about to be changed. Returns when that is stored: from then
+        on a type that is not idempotent is not executed again. Blocks; for sync functions."""
+
+    def partial(self, result: Any) -> None:
+        """What the task has come to so far: its result, should it fail or be stopped."""
+
+    def secret(self, name: str) -> str:
+        """A secret from the store by name. Raises Permanent(`credentials_missing`)."""
+
+
+#: `(params, ctx) -> JSON`, sync or async.
+TaskFunction = Callable[[dict[str, Any], TaskContext], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskType:
+    """A named kind of task. Limits given by who assigns a task lie within those of its type."""
+
+    name: str
+    handler: TaskFunction
+    title: str = ""
+    description: str = ""
+    version: int = 1
+    params_schema: Mapping[str, Any] = field(default_factory=lambda: ANY_OBJECT)
+    example: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    danger: Danger = "read"
+    queue: TaskQueue = "default"
+    #: Seconds after which it is asked to stop; ten later it is stopped. Up to 24 hours.
+    timeout_s: float = 300.0
+    #: Executions after the first one.
+    max_retries: int = 3
+    #: False: never executed again once it has called `effect_begin`.
+    is_idempotent: bool = True
+    #: Tasks of this type that may be under way at once; 0: any number.
+    concurrency: int = 0
+    #: Scopes that a key must have.
+    scopes: tuple[str, ...] = ("tasks:assign",)
+    source: Source = "app"
+    enabled: bool = True
+    #: Exceptions after which another attempt may succeed, beside Retryable.
+    retry_on: tuple[type[Exception], ...] = (ConnectionError, TimeoutError)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"task type name {self.name!r} is not allowed")
+        if self.params_schema.get("type") != "object":
+            raise ValueError(f"{self.name}: params_schema must describe an object")
+        if not 0 < self.timeout_s <= 86_400:
+            raise ValueError(f"{self.name}: timeout_s must lie in (0, 86400]")
+
+    @cached_property
+    def _validator(self) -> jsonschema.protocols.Validator:
+        cls = jsonschema.validators.validator_for(
+            self.params_schema, jsonschema.Draft202012Validator
+        )
+        cls.check_schema(dict(self.params_schema))
+        return cls(self.params_schema, registry=Registry())
+
+    def params_of(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters with defaults filled in. Raises InvalidInput with paths below `params`."""
+        members: Mapping[str, Any] = self.params_schema.get("properties", {})
+        params = {
+            name: schema["default"]
+            for name, schema in members.items()
+            if isinstance(schema, dict) and "default" in schema
+        }
+        params |= {**self.defaults, **given}
+        problems = sorted(self._validator.iter_errors(params), key=lambda e: list(map(str, e.path)))
+        if problems:
+            raise InvalidInput.of(
+                *((".".join(map(str, ["params", *e.path])), e.message[:300]) for e in problems[:10])
+            )
+        return params
+
+
+class TaskTypeRegistry:
+    """The types of this process's code. A name is given once."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, TaskType] = {}
+
+    def add(self, task_type: TaskType) -> TaskType:
+        if task_type.name in self._types:
+            raise ValueError(f"task type {task_type.name} is registered twice")
+        self._types[task_type.name] = task_type
+        return task_type
+
+    def get(self, name: str) -> TaskType | None:
+        return self._types.get(name)
+
+    def all(self) -> list[TaskType]:
+        return sorted(self._types.values(), key=lambda t: t.name)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Forget types whose source is gone."""
+        for name in names:
+            self._types.pop(name, None)
+
+
+#: Those of this process.
+task_types = TaskTypeRegistry()
+
+
+def task(
+    name: str,
+    schema: Mapping[str, Any] | None = None,
+    *,
+    into: TaskTypeRegistry | None = None,
+    **options: Any,
+) -> Callable[[TaskFunction], TaskType]:
+    """Make a function `(params, ctx) -> JSON` a type of task.
+
+    `schema`: JSON Schema of `params`. `options`: the other fields of TaskType. Title and
+    description come from the docstring when they are not given.
+    """
+
+    def register(handler: TaskFunction) -> TaskType:
+        first, _, rest = (handler.__doc__ or "").strip().partition("\n")
+        options.setdefault("title", first.strip().rstrip(".") or name)
+        options.setdefault("description", " ".join(rest.split()) or first.strip())
+        made = TaskType(
+            name=name, handler=handler, params_schema=schema or dict(ANY_OBJECT), **options
+        )
+        return (into or task_types).add(made)
+
+    return register
