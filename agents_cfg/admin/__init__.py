@@ -1,3 +1,3 @@
-from agents_cfg.admin import mcp_servers, model_profiles, overlay_profiles
+from agents_cfg.admin import mcp_servers, model_profiles, overlay_profiles, secrets
 
-__all__ = ["mcp_servers", "model_profiles", "overlay_profiles"]
+__all__ = ["mcp_servers", "model_profiles", "overlay_profiles", "secrets"]

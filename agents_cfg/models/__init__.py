@@ -8,6 +8,7 @@ from agents_cfg.models.overlay_profile import (
     everything,
 )
 from agents_cfg.models.overlay_profile_version import OverlayProfileVersion
+from agents_cfg.models.secret import Secret
 from agents_cfg.models.tool import Tool, ToolDanger
 
 # Migrations name the two functions by this path.
@@ -21,6 +22,7 @@ __all__ = [
     "ModelTrial",
     "OverlayProfile",
     "OverlayProfileVersion",
+    "Secret",
     "Tool",
     "ToolDanger",
     "TrialStatus",

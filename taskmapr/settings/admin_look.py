@@ -94,6 +94,7 @@ SIDEBAR = [
         _page("Sign-in settings", "login", "users_sign_in", "users.view_apikey"),
         _item("Sign-ins", "key", "users_refreshtoken"),
         _item("Data keys", "lock", "users_datakey"),
+        _item("Secrets", "password", "agents_cfg_secret"),
     ),
     _group(
         "Operation",
