@@ -335,10 +335,16 @@ class ModeNotSupported(TaskMaprError):
     code, title, status = "mode_not_supported", "Mode not supported", 422
 
 
-class CallbackUrlNotAllowed(TaskMaprError):
+class AddressNotAllowed(TaskMaprError):
+    """TaskMapr does not send requests to this address."""
+
+    code, title, status = "address_not_allowed", "Address not allowed", 422
+
+
+class CallbackUrlNotAllowed(AddressNotAllowed):
     """TaskMapr does not send callbacks to this address."""
 
-    code, title, status = "callback_url_not_allowed", "Callback address not allowed", 422
+    code, title = "callback_url_not_allowed", "Callback address not allowed"
 
 
 class QuotaExceeded(TaskMaprError):

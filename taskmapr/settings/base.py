@@ -11,6 +11,7 @@ from taskmapr.core import jobs
 from taskmapr.foundation.telemetry.logs import logging_config
 from taskmapr.settings.admin_look import UNFOLD  # noqa: F401 - read by the admin's theme
 from taskmapr.settings.cross_origin import *  # noqa: F403
+from taskmapr.settings.egress import egress_policy_of
 from taskmapr.settings.env import ROOT, env
 from taskmapr.settings.knowledge import embedding_model_of, knowledge_root_of
 from taskmapr.settings.secrets import secrets_of
@@ -162,6 +163,8 @@ ALLOW_INSECURE = env.flag("TASKMAPR_ALLOW_INSECURE")
 CORS_ALLOWED_ORIGINS = allowed_origins(
     env.words("CORS_ALLOWED_ORIGINS", env.words("CORS_ORIGINS")), is_local=ENV != "prod"
 )
+#: Where requests to addresses that users give may go.
+EGRESS_POLICY = egress_policy_of(env)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
