@@ -21,6 +21,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from orchestration.execution.claims import AWAY_RETRY_S, Claims
 from orchestration.execution.drive import HeldRun, engine_class, run_drive
 from orchestration.execution.loop import LoopThread
 from orchestration.log.lanes import StoreLane
@@ -46,8 +47,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a job waits for a free slot before it is put back into the queue.
 SLOT_WAIT_S: Final = 2.0
-#: While Postgres is away, workers look for it this often.
-AWAY_RETRY_S: Final = 0.5
 
 
 class RunExecutor:
@@ -79,6 +78,7 @@ class RunExecutor:
         self._thread = LoopThread("taskmapr-runs")
         self._signals = wired.ports().new_signals()
         self._log: LogWriter
+        self._claims = Claims(worker_id, lambda: self._is_draining)
 
     # From Celery's threads -------------------------------------------------------------------
 
@@ -115,8 +115,10 @@ class RunExecutor:
             wired.ports().tool_servers()
             self._when_warm()
         finally:
-            # If something is missing, each run says so for itself.
-            self._thread.loop.call_soon_threadsafe(self._is_warm.set)
+            # If something is missing, each run says so for itself. RuntimeError: the worker was
+            # stopped before it was warm, and its loop is closed.
+            with suppress(RuntimeError):
+                self._thread.loop.call_soon_threadsafe(self._is_warm.set)
 
     # On the loop -------------------------------------------------------------------------------
 
@@ -180,16 +182,11 @@ class RunExecutor:
                 self._unread_since.pop(run_id, None)
 
     async def _claimed(self, run_id: UUID, stands_by: bool) -> leases.Claim | None:
-        """The run, or None when it is not to be had. Waits for Postgres while that is away."""
-        take = holding.standby_lease_claim if stands_by else leases.lease_claim
-        while True:
-            try:
-                return await in_database(take, run_id=run_id, worker_id=self.worker_id)
-            except (OperationalError, InterfaceError) as error:
-                if self._is_draining or not is_connection_loss(error):
-                    raise
-                database_went_away(error)
-                await asyncio.sleep(AWAY_RETRY_S)
+        if not stands_by:
+            return await self._claims.claim(run_id)
+        return await in_database(
+            holding.standby_lease_claim, run_id=run_id, worker_id=self.worker_id
+        )
 
     def _fenced(self, run_id: UUID) -> None:
         logger.warning("run %s: another worker holds it now", run_id)

@@ -3,6 +3,7 @@ one."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,9 @@ from orchestration.models import Command
 from orchestration.standby.records import StandbySetup
 from taskmapr.core import wired
 from taskmapr.core.events import Event
-from taskmapr.core.ports import Sealer
+from taskmapr.core.ports import KeyUnavailable, Sealer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,8 @@ class Claim:
     standby: StandbySetup | None = None
 
 
-# The log comes along as `log.wire.pack` writes it: one round trip for everything.
+# The log comes along as `log.wire.pack` writes it: one round trip for everything. Rows are locked
+# in the order of their ids, as by the writer of the log.
 _CLAIM: Final = """
 UPDATE agent_runs r SET
   lease_owner = %(worker)s, lease_token = lease_token + 1,
@@ -59,9 +63,14 @@ UPDATE agent_runs r SET
   deadline_at = coalesce(deadline_at, now() + make_interval(secs => coalesce(timeout_s,
     (SELECT p.run_timeout_s FROM agents_cfg_overlayprofile p WHERE p.id = profile_id),
     %(timeout)s)))
-WHERE id = %(id)s AND status IN ('queued', 'retrying') AND enqueued_at IS NOT NULL
-  AND (lease_expires_at IS NULL OR lease_expires_at < now())
-RETURNING kind, owner_id, session_id, profile_id, input, model, request_id, subject, mode,
+FROM (
+  SELECT id FROM agent_runs
+  WHERE id = ANY(%(ids)s) AND status IN ('queued', 'retrying') AND enqueued_at IS NOT NULL
+    AND (lease_expires_at IS NULL OR lease_expires_at < now())
+  ORDER BY id FOR NO KEY UPDATE
+) AS free
+WHERE r.id = free.id
+RETURNING r.id, kind, owner_id, session_id, profile_id, input, model, request_id, subject, mode,
   credential, max_attempts, lease_token, attempt, created_at, deadline_at, is_sealed, last_seq,
   (SELECT json_agg(json_build_array(e.seq, e.kind,
        (extract(epoch FROM e.at) * 1000000)::bigint, e.data) ORDER BY e.seq)::text
@@ -71,6 +80,11 @@ RETURNING kind, owner_id, session_id, profile_id, input, model, request_id, subj
 
 def lease_claim(*, run_id: UUID, worker_id: str) -> Claim | None:
     """Take a queued run. None when it is not to be had: taken, finished, or not its turn."""
+    return leases_claim(run_ids=[run_id], worker_id=worker_id).get(run_id)
+
+
+def leases_claim(*, run_ids: Collection[UUID], worker_id: str) -> dict[UUID, Claim]:
+    """Take queued runs; those that are not to be had, or not to be opened, are missing."""
     times = settings.TASKMAPR
     with connection.cursor() as cursor:
         cursor.execute(
@@ -79,13 +93,22 @@ def lease_claim(*, run_id: UUID, worker_id: str) -> Claim | None:
                 "worker": worker_id,
                 "ttl": times["lease_ttl_s"],
                 "timeout": times["run_timeout_s"],
-                "id": run_id,
+                "ids": list(run_ids),
             },
         )
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    (kind, owner, session, profile, stored, model, request_id, *rest) = row
+        rows = cursor.fetchall()
+    claims = {}
+    for row in rows:
+        try:
+            claims[row[0]] = _claim(row)
+        except KeyUnavailable:
+            # Its lease lapses and recovery ends it; those beside it are not held up.
+            logger.warning("run %s: its owner's data key is gone", row[0])
+    return claims
+
+
+def _claim(row: tuple[Any, ...]) -> Claim:
+    (run_id, kind, owner, session, profile, stored, model, request_id, *rest) = row
     subject, mode, credential, max_attempts, token, attempt, *rest = rest
     created_at, deadline_at, is_sealed, last_seq, log = rest
     sealer = wired.ports().sealers.for_user(owner) if is_sealed else None
