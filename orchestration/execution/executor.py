@@ -110,13 +110,12 @@ class RunExecutor:
         from being renewed, so runs are claimed only afterwards."""
         try:
             for kind in run_kinds():
-                engine_class(kind.name)
+                _engine_import(kind.name)
             wired.ports().agent_loop()
             wired.ports().tool_servers()
             self._when_warm()
         finally:
-            # If something is missing, each run says so for itself. RuntimeError: the worker was
-            # stopped before it was warm, and its loop is closed.
+            # RuntimeError: the worker was stopped before it was warm, and its loop is closed.
             with suppress(RuntimeError):
                 self._thread.loop.call_soon_threadsafe(self._is_warm.set)
 
@@ -335,6 +334,14 @@ class RunExecutor:
             await asyncio.wait_for(self._log.stop(), 10)
         await wired.ports().close_tool_servers()
         await wired.ports().close_models()
+
+
+def _engine_import(kind: str) -> None:
+    """What is missing is told here, and again by each run that needs it."""
+    try:
+        engine_class(kind)
+    except ImportError:
+        logger.exception("runs of kind %s cannot be carried here", kind)
 
 
 async def _store(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:

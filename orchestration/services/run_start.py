@@ -141,7 +141,8 @@ def _create(new: NewRun, kind: RunKind) -> StartedRun:
                 raise SessionForbidden
             waiting = _is_waiting(cursor, new.session_id)
         waiting = waiting or new.due_at is not None
-        created = _created_event(new, resumed)
+        first = data_of(run_created(new, session_resumed=resumed))
+        created = Event(new.run_id, 1, "run.created", first, datetime.now(UTC))
         sealer = wired.ports().sealers.for_user(new.owner_id) if kind.sealed else None
         cursor.execute(
             _RUN,
@@ -184,12 +185,13 @@ def _is_waiting(cursor: Any, session_id: str) -> bool:
     return bool(open_runs)
 
 
-def _created_event(new: NewRun, resumed: bool) -> Event:
-    payload = RunCreated(
+def run_created(new: NewRun, *, session_resumed: bool = False) -> RunCreated:
+    """The payload of the run's first event."""
+    return RunCreated(
         run_kind=new.kind,
         model=new.model,
         session_id=new.session_id,
-        session_resumed=resumed,
+        session_resumed=session_resumed,
         page=dict(new.page) if new.page is not None else None,
         dropped=new.dropped,
         warnings=list(new.warnings) or None,
@@ -197,7 +199,6 @@ def _created_event(new: NewRun, resumed: bool) -> Event:
         mode=new.mode or None,
         mode_reason=new.mode_reason or None,
     )
-    return Event(new.run_id, 1, "run.created", data_of(payload), datetime.now(UTC))
 
 
 def _json(value: Any) -> str:

@@ -67,3 +67,15 @@ OVERLAY: Final = run_kind_add(
         needs_reader=True,
     )
 )
+
+INTENT: Final = run_kind_add(
+    RunKind(
+        name="intent",
+        engine="orchestration.engines.intents:IntentEngine",
+        when_lost="resume",
+        # What is remembered, asked and found stands in inputs and results.
+        sealed=True,
+        content_retention_h=7 * 24,
+        default_queue="agent",
+    )
+)

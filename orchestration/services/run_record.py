@@ -1,0 +1,244 @@
+"""Runs that begin and end in one transaction: work that touches nothing but our own database.
+
+Such a run waits for no queue and no worker. Its log is the same as any other's, and what its tool
+wrote is stored together with the log or not at all, so its effect needs no ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from orchestration.log.endings import ERROR_LENGTH, Totals, Verdict, last_events
+from orchestration.log.wire import StoredEvent, encode, fit_to_store
+from orchestration.page.text import storable
+from orchestration.services.idempotency import key_take
+from orchestration.services.run_start import NewRun, run_created
+from taskmapr.core import wired
+from taskmapr.core.errors import TaskMaprError, ToolFailed
+from taskmapr.core.events import (
+    Event,
+    ResultGiven,
+    RunFinished,
+    RunStarted,
+    ToolCompleted,
+    ToolStarted,
+    data_of,
+    kind_of,
+)
+from taskmapr.core.ports import Sealer
+from taskmapr.core.run_kinds import run_kind
+from taskmapr.core.run_state import RunState, advance
+
+logger = logging.getLogger(__name__)
+
+#: How the process is named that did the work: no worker held the run.
+_WORKER: Final = f"web@{socket.gethostname()}"[:80]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnCall:
+    """The one tool call of such a run. `perform` is sync, uses the database of the caller's
+    transaction and nothing else, and returns JSON or raises a TaskMaprError."""
+
+    call_id: str
+    tool: str
+    #: As the log may show them: redacted.
+    args: Mapping[str, Any]
+    perform: Callable[[], Any]
+    cost_usd_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRun:
+    """A run that is over. `value`: what the tool gave, when there is no `error`."""
+
+    run_id: UUID
+    events: list[Event]
+    value: Any = None
+    error: TaskMaprError | None = None
+
+    @property
+    def duration_ms(self) -> int:
+        return int(self.events[-1].data["duration_ms"])
+
+
+def run_record(new: NewRun, call: OwnCall, *, keeps_key: bool = False) -> RecordedRun:
+    """Do the work of a run and write all of it, in one transaction.
+
+    When the tool fails, what it wrote is undone and the run is written as failed; its idempotency
+    key is kept then only if `keeps_key`. Raises RunRepeated and IdempotencyKeyReused when
+    `new.once` says that the request came before, and what the database raises.
+    """
+    log = _Log(new, call)
+    try:
+        with transaction.atomic():
+            _key_take(new)
+            value = _performed(call)
+            log.done(value)
+            _write(new, log)
+    except _CallFailed as failed:
+        return _failed(new, call, failed.error, keeps_key)
+    return RecordedRun(run_id=new.run_id, events=log.events, value=value)
+
+
+class _CallFailed(Exception):
+    """Leaves the transaction, so that what the tool wrote is undone."""
+
+    def __init__(self, error: TaskMaprError) -> None:
+        self.error = error
+        super().__init__(error.code)
+
+
+def _performed(call: OwnCall) -> Any:
+    try:
+        return call.perform()
+    except TaskMaprError as error:
+        raise _CallFailed(error) from None
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        # Tools come from many authors; what went wrong is for operators, not for callers.
+        logger.exception("tool %s failed", call.tool)
+        raise _CallFailed(ToolFailed()) from None
+
+
+@transaction.atomic
+def _failed(new: NewRun, call: OwnCall, error: TaskMaprError, keeps_key: bool) -> RecordedRun:
+    log = _Log(new, call)
+    if keeps_key:
+        _key_take(new)
+    log.failed(error)
+    _write(new, log)
+    return RecordedRun(run_id=new.run_id, events=log.events, error=error)
+
+
+def _key_take(new: NewRun) -> None:
+    if new.once is not None:
+        with connection.cursor() as cursor:
+            key_take(cursor, owner_id=new.owner_id, run_id=new.run_id, once=new.once)
+
+
+class _Log:
+    """The run's events from the first to the last, each of them checked as everywhere."""
+
+    def __init__(self, new: NewRun, call: OwnCall) -> None:
+        self.events: list[Event] = []
+        self._run_id, self._call = new.run_id, call
+        self._state = RunState()
+        self.error: TaskMaprError | None = None
+        self._add(run_created(new))
+        self.started_at = self.events[0].at
+        self._add(RunStarted(attempt=1, worker=_WORKER))
+        self._add(ToolStarted(call_id=call.call_id, tool=call.tool, args=dict(call.args)))
+
+    def done(self, value: Any) -> None:
+        self._completed(ok=True)
+        self._add(ResultGiven(value=value))
+        self._end(Verdict())
+
+    def failed(self, error: TaskMaprError) -> None:
+        self.error = error
+        self._completed(ok=False, error=error.detail)
+        self._end(Verdict(error=error))
+
+    @property
+    def finished(self) -> RunFinished:
+        return RunFinished(**self.events[-1].data)
+
+    def stored(self, sealer: Sealer | None) -> Iterable[StoredEvent]:
+        return (encode(event, sealer) for event in self.events)
+
+    def _completed(self, *, ok: bool, error: str | None = None) -> None:
+        took = datetime.now(UTC) - self.started_at
+        self._add(
+            ToolCompleted(
+                call_id=self._call.call_id,
+                tool=self._call.tool,
+                ok=ok,
+                duration_ms=round(took.total_seconds() * 1000),
+                error=error,
+            )
+        )
+
+    def _end(self, verdict: Verdict) -> None:
+        totals = Totals(
+            model="", started_at=self.started_at, cost_usd_micros=self._call.cost_usd_micros
+        )
+        for payload in last_events(self._state, verdict, totals):
+            self._add(payload)
+
+    def _add(self, payload: object) -> None:
+        event = Event(
+            self._run_id,
+            self._state.seq + 1,
+            kind_of(payload).name,
+            fit_to_store(data_of(payload)),
+            datetime.now(UTC),
+        )
+        self._state = advance(self._state, event)
+        self.events.append(event)
+
+
+# The run with its last columns, and its whole log: one round trip.
+_WRITE: Final = """
+WITH run AS (
+  INSERT INTO agent_runs (id, kind, owner_id, status, is_sealed, input, queue, request_id, subject,
+      mode, credential, priority, max_attempts, attempt, last_seq, lease_token, cost_usd_micros,
+      duration_ms, error_code, error_message, created_at, enqueued_at, started_at, finished_at)
+  VALUES (%(id)s, %(kind)s, %(owner)s, %(status)s, %(sealed)s, %(input)s::jsonb, %(queue)s,
+      %(request_id)s, %(subject)s, %(mode)s, %(credential)s, %(priority)s, %(max_attempts)s, 1,
+      %(last_seq)s, 1, %(cost)s, %(duration_ms)s, %(error_code)s, %(error_message)s, %(begun)s,
+      %(begun)s, %(begun)s, %(ended)s)
+)
+INSERT INTO agent_run_events (run_id, seq, kind, data, at)
+SELECT %(id)s, e.seq, e.kind, e.data::jsonb, e.at
+FROM unnest(%(seqs)s::bigint[], %(kinds)s::text[], %(datas)s::text[], %(ats)s::timestamptz[])
+  AS e(seq, kind, data, at)
+"""
+
+
+def _write(new: NewRun, log: _Log) -> None:
+    kind = run_kind(new.kind)
+    sealer = wired.ports().sealers.for_user(new.owner_id) if kind.sealed else None
+    given = dict(new.input) if sealer is None else {"sealed": sealer.seal(dict(new.input))}
+    stored = list(log.stored(sealer))
+    finished, error = log.finished, log.error
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _WRITE,
+            {
+                "id": new.run_id,
+                "kind": new.kind,
+                "owner": new.owner_id,
+                "status": finished.status,
+                "sealed": kind.sealed,
+                "input": orjson.dumps(given).decode(),
+                "queue": new.queue or kind.queue,
+                "request_id": new.request_id,
+                "subject": new.subject,
+                "mode": new.mode,
+                "credential": new.credential,
+                "priority": new.priority,
+                "max_attempts": new.max_attempts,
+                "last_seq": len(stored),
+                "cost": finished.cost_usd_micros,
+                "duration_ms": finished.duration_ms,
+                "error_code": error.code if error else "",
+                "error_message": storable(error.detail, ERROR_LENGTH) if error else "",
+                "begun": log.started_at,
+                "ended": log.events[-1].at,
+                "seqs": [e.seq for e in stored],
+                "kinds": [e.kind for e in stored],
+                "datas": [e.data_json.decode() for e in stored],
+                "ats": [e.at for e in stored],
+            },
+        )
