@@ -12,17 +12,25 @@ from django.db import connection, transaction
 
 from memory.services.items import memory_items_delete_of_runs, memory_items_expire
 from orchestration.models import Artifact, Run, Session
+from orchestration.services.artifacts import artifacts_expire
 from taskmapr.core.run_kinds import RunKind, run_kinds
 from taskmapr.core.run_state import FINAL_STATUSES
 
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 500
+#: The kind of runs whose results have a time of their own.
+TASK_KIND: Final = "task"
 
 
 def retention_apply() -> dict[str, int]:
     """Erase what is past its time. Returns how many runs, sessions and memory items it was."""
-    counts = {"content": 0, "sessions": 0, "memory_items": memory_items_expire()}
+    counts = {
+        "content": 0,
+        "sessions": 0,
+        "memory_items": memory_items_expire(),
+        "files": artifacts_expire(),
+    }
     for kind in run_kinds():
         limit = datetime.now(UTC) - timedelta(hours=_hours(kind))
         ended = Run.objects.filter(
@@ -41,8 +49,8 @@ def retention_apply() -> dict[str, int]:
             session_erase(session_id=session_id, forgets=False)
             counts["sessions"] += 1
     logger.info(
-        "retention: %(content)d runs emptied, %(sessions)d sessions and %(memory_items)d memory"
-        " items removed",
+        "retention: %(content)d runs emptied, %(sessions)d sessions, %(memory_items)d memory"
+        " items and %(files)d files removed",
         counts,
     )
     return counts
@@ -51,6 +59,8 @@ def retention_apply() -> dict[str, int]:
 def _hours(kind: RunKind) -> int:
     """How long content of this kind is kept; events can be followed for their minimum at least."""
     own = settings.TASKMAPR
+    if kind.name == TASK_KIND:
+        return int(own["results_retention_days"]) * 24
     wanted = kind.content_retention_h
     hours = own["snapshot_retention_days"] * 24 if wanted is None else wanted
     return int(max(hours, own["events_retention_h"]))

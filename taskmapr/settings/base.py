@@ -208,6 +208,9 @@ TASKMAPR: dict[str, Any] = {
         env.integer("SNAPSHOT_RETENTION_DAYS", 30, minimum=1),
         minimum=1,
     ),
+    # what tasks came to, and the files that they made
+    "results_retention_days": env.integer("TASKMAPR_RESULTS_RETENTION_DAYS", 30, minimum=1),
+    "files_retention_days": env.integer("TASKMAPR_FILES_RETENTION_DAYS", 7, minimum=1),
     # 0 = for ever
     "session_ttl_days": env.integer(
         "TASKMAPR_SESSION_TTL_DAYS", env.integer("SESSION_TTL_DAYS", 0)
@@ -220,6 +223,8 @@ TASKMAPR: dict[str, Any] = {
     # The built-in stand-in answers where no model is configured: on developers' machines only.
     "offline_model": ENV != "prod",
     "offline_model_delay_ms": env.integer("TASKMAPR_OFFLINE_MODEL_DELAY_MS", 15),
+    # Addresses of files in results are good for so long.
+    "file_links_s": env.integer("TASKMAPR_FILE_LINKS_S", 3600, minimum=1),
     # threads with a kept database connection, per process that runs coroutines
     "database_threads": env.integer("TASKMAPR_DATABASE_THREADS", 4, minimum=1),
     # Tools of other servers over MCP; empty address: none but those of the admin.
@@ -246,6 +251,8 @@ STORAGES = {
     # Files that runs produce. Never served as static files: a view checks who asks.
     "artifacts": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": DATA_DIR / "artifacts"},
+        "OPTIONS": {
+            "location": Path(env.text("RESULTS_DIR", str(DATA_DIR / "artifacts"))).resolve(),
+        },
     },
 }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 
 from agents_cfg.selectors.fresh import fresh
-from orchestration.models import Run
+from orchestration.models import Artifact, Run
 from orchestration.services.leases import Claim, lease_claim
 from orchestration.services.run_start import NewRun, run_start
 from taskmapr.core import wired
@@ -54,6 +56,15 @@ def ports(
     wired.wire(replace(real, queue=queue, signals=signals, log=live_log))
     yield wired.ports()
     wired.wire(real)
+
+
+@pytest.fixture
+def artifact_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where files of runs lie during this test."""
+    folder = tmp_path / "artifacts"
+    field: Any = Artifact._meta.get_field("file")
+    monkeypatch.setattr(field, "storage", FileSystemStorage(location=folder))
+    return folder
 
 
 StartRun = Callable[..., Run]
