@@ -21,23 +21,22 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from orchestration.execution.claims import AWAY_RETRY_S, Claims
+from orchestration.execution.claims import Claims
 from orchestration.execution.drive import HeldRun, engine_class, run_drive
+from orchestration.execution.heartbeats import Heartbeats, HeldRuns, repeat
 from orchestration.execution.loop import LoopThread
 from orchestration.log.lanes import StoreLane
 from orchestration.log.store import RunBatch, batches_write
 from orchestration.log.writer import LogWriter
-from orchestration.models.command import CommandKind
 from orchestration.services import leases
 from orchestration.services.run_end import successors_enqueue
 from orchestration.standby import holding
 from orchestration.standby.records import owner_key
 from orchestration.standby.rows import standby_enqueue
-from orchestration.standby.upkeep import standby_look_after
 from taskmapr.core import wired
-from taskmapr.core.errors import DatabaseUnavailable, QueueUnavailable
+from taskmapr.core.errors import DatabaseUnavailable
 from taskmapr.core.ports import WorkerInfo
-from taskmapr.core.run_kinds import run_kind, run_kinds
+from taskmapr.core.run_kinds import run_kinds
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.collector import collector_settle
 from taskmapr.foundation.database_state import database_went_away, is_connection_loss
@@ -67,16 +66,14 @@ class RunExecutor:
         self.worker_id = worker_id
         self._slots = slots
         self._free = threading.Semaphore(slots)
-        self._held: dict[UUID, HeldRun] = {}
+        self._held = HeldRuns()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unread_since: dict[UUID, float] = {}
-        #: Owners of sessions that were used lately, for a time without Postgres.
-        self._sessions_seen: dict[str, str] = {}
         self._chores: list[asyncio.Task[None]] = []
         self._is_draining = False
         self._is_warm = asyncio.Event()
         self._thread = LoopThread("taskmapr-runs")
         self._signals = wired.ports().new_signals()
+        self._beats = Heartbeats(worker_id, self._held, self._signals)
         self._log: LogWriter
         self._claims = Claims(worker_id, lambda: self._is_draining)
 
@@ -128,20 +125,16 @@ class RunExecutor:
             _store,
             standby=StoreLane(_store_standby, self._enqueue_standing_by),
             on_successors=self._enqueue_successors,
-            on_fenced=self._fenced,
+            on_fenced=self._held.fence_off,
         )
         self._log.start()
         listen = self._signals.listen(self.worker_id, self._bell_rang)
-        beats = (
-            self._renew_leases,
-            self._look_for_commands,
-            self._tell_alive,
-            self._cancel_unread,
-            self._look_after_standby,
-        )
         self._chores = [
             loop.create_task(listen, name="bell"),
-            *(loop.create_task(self._repeat(beat), name=beat.__name__) for beat in beats),
+            *(
+                loop.create_task(repeat(beat), name=beat.__name__)
+                for beat in (self._tell_alive, *self._beats.all())
+            ),
         ]
         await self._tell_alive()
 
@@ -164,7 +157,7 @@ class RunExecutor:
             logger.debug("run %s is not to be had", run_id)
             return
         if claim.session_id is not None and not stands_by:
-            self._sessions_seen[owner_key(claim.session_id)] = str(claim.owner_id)
+            self._beats.session_seen(owner_key(claim.session_id), claim.owner_id)
         bind_only(
             request_id=claim.request_id,
             run_id=run_id,
@@ -178,7 +171,6 @@ class RunExecutor:
             # After a lost lease this worker may hold the run anew by now.
             if self._held.get(run_id) is held:
                 del self._held[run_id]
-                self._unread_since.pop(run_id, None)
 
     async def _claimed(self, run_id: UUID, stands_by: bool) -> leases.Claim | None:
         if not stands_by:
@@ -186,11 +178,6 @@ class RunExecutor:
         return await in_database(
             holding.standby_lease_claim, run_id=run_id, worker_id=self.worker_id
         )
-
-    def _fenced(self, run_id: UUID) -> None:
-        logger.warning("run %s: another worker holds it now", run_id)
-        if run_id in self._held:
-            self._held[run_id].abandon()
 
     def _enqueue_successors(self, run_ids: list[UUID]) -> None:
         self._own(in_database(successors_enqueue, run_ids))
@@ -200,7 +187,7 @@ class RunExecutor:
 
     def _bell_rang(self, run_id: UUID) -> None:
         if run_id in self._held:
-            self._own(self._deliver_commands([run_id]))
+            self._own(self._beats.commands_deliver([run_id]))
 
     def _own(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a short job beside the runs; kept until done, so that it is not collected."""
@@ -213,24 +200,6 @@ class RunExecutor:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a worker's chore failed", exc_info=error)
 
-    # Every few seconds ---------------------------------------------------------------------------
-
-    async def _repeat(self, beat: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Each on its own: a Redis that hangs must not keep leases from being renewed."""
-        pause_s = settings.TASKMAPR["sign_every_s"]
-        while True:
-            await asyncio.sleep(pause_s)
-            pause_s = settings.TASKMAPR["sign_every_s"]
-            try:
-                await beat()
-            except (OperationalError, InterfaceError) as error:
-                if is_connection_loss(error):
-                    database_went_away(error)
-                # Leases may have lapsed meanwhile: they must be ours again before recovery looks.
-                pause_s = min(pause_s, AWAY_RETRY_S)
-            except Exception:
-                logger.exception("heartbeat failed")
-
     async def _tell_alive(self) -> None:
         await self._signals.worker_alive(
             WorkerInfo(
@@ -242,77 +211,6 @@ class RunExecutor:
                 queues=self._queues,
             )
         )
-
-    def _held_in(self, *, standby: bool) -> list[HeldRun]:
-        return [h for h in self._held.values() if (h.claim.standby is not None) is standby]
-
-    async def _renew_leases(self) -> None:
-        await self._renew(self._held_in(standby=False), leases.leases_renew)
-
-    async def _renew(self, held: list[HeldRun], renew: Callable[..., set[UUID]]) -> None:
-        if not held:
-            return
-        run_ids = [run.run_id for run in held]
-        ours = await in_database(renew, worker_id=self.worker_id, run_ids=run_ids)
-        for run in held:
-            if run.run_id not in ours and self._held.get(run.run_id) is run and not run.is_ending:
-                self._fenced(run.run_id)
-
-    async def _look_for_commands(self) -> None:
-        if self._held:
-            await self._deliver_commands(list(self._held))
-
-    async def _deliver_commands(self, run_ids: list[UUID]) -> None:
-        standing_by = {held.run_id for held in self._held_in(standby=True)}.intersection(run_ids)
-        if standing_by:
-            await self._deliver_standby_commands(standing_by)
-        stored = [run_id for run_id in run_ids if run_id not in standing_by]
-        for command in await in_database(leases.commands_take, stored) if stored else ():
-            held = self._held.get(command.run_id)
-            if held is not None:
-                data = command.data
-                if held.claim.sealer is not None and "sealed" in data:
-                    data = held.claim.sealer.open(data["sealed"])
-                held.command(CommandKind(command.kind), command.by, data)
-
-    async def _deliver_standby_commands(self, run_ids: set[UUID]) -> None:
-        for run_id, kind, by, data in await in_database(holding.standby_commands_take, run_ids):
-            if run_id in self._held:
-                self._held[run_id].command(kind, by, data)
-
-    async def _look_after_standby(self) -> None:
-        """Runs that began without Postgres: beat, which needs it, cannot look after them."""
-        try:
-            await self._renew(self._held_in(standby=True), holding.standby_leases_renew)
-            if seen := dict(self._sessions_seen):
-                await in_database(wired.ports().standby.remember, seen)
-                # Only now: what Redis did not take is told again.
-                for key in seen:
-                    self._sessions_seen.pop(key, None)
-            await in_database(standby_look_after)
-        except QueueUnavailable:
-            logger.debug("nobody can look after runs that stand by: Redis is away")
-
-    async def _cancel_unread(self) -> None:
-        watched = {
-            run_id: held
-            for run_id, held in self._held.items()
-            if run_kind(held.claim.kind).needs_reader and not held.continues_unread
-        }
-        try:
-            unread = await self._signals.unread(watched)
-        except QueueUnavailable:
-            # Nobody can say who reads: assume that somebody does.
-            self._unread_since.clear()
-            return
-        now = asyncio.get_running_loop().time()
-        for run_id in watched.keys() - unread:
-            self._unread_since.pop(run_id, None)
-        grace_s = settings.TASKMAPR["disconnect_grace_s"]
-        for run_id in unread:
-            since = self._unread_since.setdefault(run_id, now)
-            if now - since >= grace_s:
-                watched[run_id].cancel("client_disconnected")
 
     # The end -------------------------------------------------------------------------------------
 
