@@ -35,7 +35,8 @@ class SecretAdmin(ProductAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Secret]:
         secrets: QuerySet[Secret] = super().get_queryset(request)
         # A list has no business with values.
-        is_list = request.resolver_match and request.resolver_match.url_name.endswith("_changelist")
+        match = request.resolver_match
+        is_list = match is not None and (match.url_name or "").endswith("_changelist")
         return secrets.defer("value") if is_list else secrets
 
     def get_readonly_fields(

@@ -53,10 +53,11 @@ def secret_read(name: str) -> str:
     secret = Secret.objects.filter(name=name).only("value").first()
     if secret is None:
         raise NotConfigured(f"There is no secret named {name!r}.")
-    if not secret.value:
+    value: str = secret.value
+    if not value:
         raise NotConfigured(f"The secret {name!r} cannot be opened: its master key is missing.")
     _use_note(secret.pk)
-    return secret.value
+    return value
 
 
 def _use_note(pk: int) -> None:

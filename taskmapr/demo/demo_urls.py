@@ -1,7 +1,12 @@
 """Routes below /demo/."""
 
-from django.urls import path
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path
 
 from taskmapr.demo import views
 
-urlpatterns = [path("overlay/", views.overlay_demo, name="demo-overlay")]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("overlay/", views.overlay_demo, name="demo-overlay")
+]
+if settings.DEMO_ESC:
+    urlpatterns.append(path("esc/", include("taskmapr.demo.esc.urls")))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from taskmapr.core import jobs
 from taskmapr.foundation.telemetry.logs import logging_config
 from taskmapr.settings.admin_look import UNFOLD  # noqa: F401 - read by the admin's theme
+from taskmapr.settings.browser import browser_of, esc_of
 from taskmapr.settings.cross_origin import *  # noqa: F403
 from taskmapr.settings.egress import egress_policy_of
 from taskmapr.settings.env import ROOT, env
@@ -63,6 +64,7 @@ INSTALLED_APPS = [
     "memory",
     "orchestration",
     "taskmapr.stack",
+    "taskmapr.demo.esc",
 ]
 
 TEMPLATES = [
@@ -242,6 +244,12 @@ TASKMAPR: dict[str, Any] = {
 }
 #: Each folder in it is a collection of Markdown files; ours begins with our own documentation.
 KNOWLEDGE_ROOT, KNOWLEDGE_IS_OURS = knowledge_root_of(env, DATA_DIR)
+#: The browser that tasks drive; the site `esc`, and the demo that plays it.
+BROWSER = browser_of(env, DATA_DIR)
+ESC = esc_of(env, public_url=PUBLIC_URL, is_prod=ENV == "prod")
+DEMO_ESC = ESC.has_demo
+DEMO_ESC_CREDENTIALS = ESC.demo_credentials
+DEMO_ESC_SLOW_S = env.number("TASKMAPR_DEMO_ESC_SLOW_S", 20)
 # Bodies are bounded while they arrive; Django's own limit must not be lower.
 DATA_UPLOAD_MAX_MEMORY_SIZE = TASKMAPR["max_body_bytes"]
 
