@@ -20,7 +20,7 @@ from orchestration.models.command import CommandKind
 from orchestration.services import leases, pausing
 from orchestration.services.leases import Claim
 from orchestration.standby import holding
-from taskmapr.core.errors import IllegalMove, LeaseLost, TaskMaprError, TimedOut
+from taskmapr.core.errors import IllegalMove, LeaseLost, TaskMaprError
 from taskmapr.core.events import CommandReceived, RunFinished, RunPaused, RunRetrying, RunStarted
 from taskmapr.core.ports import StopRun
 from taskmapr.core.run_kinds import run_kind
@@ -92,6 +92,11 @@ class HeldRun:
         self._work: asyncio.Task[None] | None = None
         self._interruption: Verdict | None = None
 
+    @property
+    def interruption(self) -> Verdict | None:
+        """Why the work is cancelled; None: somebody else holds the run, or is going to."""
+        return self._interruption
+
     # What may interrupt it -----------------------------------------------------------------------
 
     def command(self, kind: CommandKind, by: str, data: Mapping[str, Any]) -> None:
@@ -111,7 +116,8 @@ class HeldRun:
         self._interrupt(Verdict(cancel_reason=reason))
 
     def time_out(self) -> None:
-        self._interrupt(Verdict(error=TimedOut("The run took longer than it may.")))
+        time_over = run_kind(self.claim.kind).time_over
+        self._interrupt(Verdict(error=time_over("The run took longer than it may.")))
 
     def abandon(self) -> None:
         """Another worker holds the run: stop without a word."""

@@ -19,7 +19,7 @@ from orchestration.models import Run
 from orchestration.services.run_end import run_fail_unclaimed, successors_enqueue
 from orchestration.services.run_queue import runs_enqueue
 from taskmapr.core import wired
-from taskmapr.core.errors import AlreadyFinished, NoWorker, QueueUnavailable, TimedOut, WorkerLost
+from taskmapr.core.errors import AlreadyFinished, NoWorker, QueueUnavailable, WorkerLost
 from taskmapr.core.events import ReasoningCompleted, RunRetrying
 from taskmapr.core.run_kinds import run_kind
 from taskmapr.core.run_state import QUEUED, RETRYING, RUNNING
@@ -88,7 +88,7 @@ def _verdict(held: UnheldRun) -> Verdict | None:
     """How a lost run ends; None when another worker may go on with it."""
     kind = run_kind(held.run.kind)
     if held.run.deadline_at is not None and held.run.deadline_at < datetime.now(UTC):
-        return Verdict(error=TimedOut("The run took longer than it may."))
+        return Verdict(error=kind.time_over("The run took longer than it may."))
     # Going on after a pause is an attempt too, but nobody was lost.
     resumed = sum(event.kind == "run.resumed" for event in held.events)
     if held.run.attempt - resumed >= (held.run.max_attempts or kind.max_attempts):

@@ -564,6 +564,12 @@ class TimedOut(TaskMaprError):
     code, title, status, retryable = "timed_out", "Timed out", 504, True
 
 
+class TimeLimit(TimedOut):
+    """The task took longer than it may."""
+
+    code, title, retryable = "time_limit", "Time limit", False
+
+
 def error_classes() -> Iterator[type[TaskMaprError]]:
     """Every class of the tree, the root first, depth first, in order of definition."""
 

@@ -330,6 +330,14 @@ class CommandReceived:
     data: dict[str, Any] = content(default_factory=dict)
 
 
+@event_kind("effect.begun")
+class EffectBegun:
+    """The work is about to change the outside world. What is not safe to repeat is not repeated
+    from here on."""
+
+    what: str = content()
+
+
 # What else is worth telling --------------------------------------------------------------------
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from taskmapr.core.jobs import QUEUE_RUNS_PREFIX
+from taskmapr.core.errors import TimedOut, TimeLimit
+from taskmapr.core.jobs import QUEUE_DEFAULT, QUEUE_RUNS_PREFIX
 
 #: What recovery does with a run whose worker was lost.
 #: `resume`: another worker goes on after the last finished step.
@@ -31,6 +32,8 @@ class RunKind:
     max_attempts: int = 3
     #: Where its runs wait, unless a run names another queue; empty: one of their own.
     default_queue: str = ""
+    #: What is said of runs whose time is over.
+    time_over: type[TimedOut] = TimedOut
 
     @property
     def queue(self) -> str:
@@ -77,5 +80,17 @@ INTENT: Final = run_kind_add(
         sealed=True,
         content_retention_h=7 * 24,
         default_queue="agent",
+    )
+)
+
+TASK: Final = run_kind_add(
+    RunKind(
+        name="task",
+        engine="orchestration.engines.queue_tasks:TaskEngine",
+        when_lost="resume",
+        sealed=False,
+        content_retention_h=30 * 24,
+        default_queue=QUEUE_DEFAULT,
+        time_over=TimeLimit,
     )
 )

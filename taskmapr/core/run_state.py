@@ -39,6 +39,8 @@ class RunState:
     error_code: str | None = None
     totals_written: bool = False
     has_result: bool = False
+    #: The outside world may have been changed by a task's function.
+    has_effect: bool = False
     #: Tool by call id. Never changed in place.
     open_calls: Mapping[str, str] = field(default_factory=dict)
     open_approvals: frozenset[str] = field(default=frozenset())
@@ -193,6 +195,10 @@ def _result(state: RunState, event: Event) -> RunState:
     return replace(state, has_result=True)
 
 
+def _effect_begun(state: RunState, event: Event) -> RunState:
+    return replace(state, has_effect=True)
+
+
 def _unchanged(state: RunState, event: Event) -> RunState:
     return state
 
@@ -225,4 +231,5 @@ _RULES: Final[dict[str, tuple[frozenset[str], Move]]] = {
     "log": (_OPEN, _unchanged),
     "artifact": (_WORKING, _unchanged),
     "result": (_WORKING, _result),
+    "effect.begun": (_WORKING, _effect_begun),
 }

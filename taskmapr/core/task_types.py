@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -24,6 +26,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 ScreenshotKind = Literal["success", "error", "step"]
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+MOST_RETRIES: Final = 20
 ANY_OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
 
 
@@ -53,7 +56,10 @@ class TaskInterrupted(BaseException):
 
 class TaskContext(Protocol):
     """What a task function may do beside computing. Methods can be called from any thread, return
-    at once unless they say otherwise, and keep their order in the task's log."""
+    at once unless they say otherwise, and keep their order in the task's log.
+
+    An async function calls those that block in a thread: `await asyncio.to_thread(ctx.secret, n)`.
+    """
 
     @property
     def task_id(self) -> str: ...
@@ -81,20 +87,21 @@ class TaskContext(Protocol):
     def artifact(
         self, name: str, data: bytes | Path, media_type: str, *, is_private: bool = False
     ) -> None:
-        """Keep a file for download, or for staff alone."""
+        """Keep a file for download, or for staff alone. Blocks when it is given a path: the file
+        may be removed afterwards. Raises Permanent(`file_not_kept`)."""
 
     def check_cancelled(self) -> None:
         """Raises TaskInterrupted when the task should stop. Call it between steps."""
 
     def effect_begin(self, what: str) -> None:
         """Say that the outside world is about to be changed. Returns when that is stored: from then
-        on a type that is not idempotent is not executed again. Blocks; for sync functions."""
+        on a type that is not idempotent is not executed again. Blocks."""
 
     def partial(self, result: Any) -> None:
         """What the task has come to so far: its result, should it fail or be stopped."""
 
     def secret(self, name: str) -> str:
-        """A secret from the store by name. Raises Permanent(`credentials_missing`)."""
+        """A secret from the store by name. Blocks. Raises Permanent(`credentials_missing`)."""
 
 
 #: `(params, ctx) -> JSON`, sync or async.
@@ -129,6 +136,8 @@ class TaskType:
     enabled: bool = True
     #: Exceptions after which another attempt may succeed, beside Retryable.
     retry_on: tuple[type[Exception], ...] = (ConnectionError, TimeoutError)
+    #: What operators wrote down, for types without code; a run keeps the one it began with.
+    definition: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -137,6 +146,8 @@ class TaskType:
             raise ValueError(f"{self.name}: params_schema must describe an object")
         if not 0 < self.timeout_s <= 86_400:
             raise ValueError(f"{self.name}: timeout_s must lie in (0, 86400]")
+        if not 0 <= self.max_retries <= MOST_RETRIES:
+            raise ValueError(f"{self.name}: max_retries must lie in [0, {MOST_RETRIES}]")
 
     @cached_property
     def _validator(self) -> jsonschema.protocols.Validator:
@@ -187,15 +198,24 @@ class TaskTypeRegistry:
             self._types.pop(name, None)
 
 
-#: Those of this process.
+#: Those of this process's code.
 task_types = TaskTypeRegistry()
+_collecting: ContextVar[tuple[TaskTypeRegistry, Source]] = ContextVar("collecting")
+
+
+@contextmanager
+def collecting(into: TaskTypeRegistry, source: Source) -> Iterator[None]:
+    """What `@task` makes meanwhile (modules being imported) goes there, as of this source."""
+    token = _collecting.set((into, source))
+    try:
+        yield
+    finally:
+        _collecting.reset(token)
 
 
 def task(
     name: str,
     schema: Mapping[str, Any] | None = None,
-    *,
-    into: TaskTypeRegistry | None = None,
     **options: Any,
 ) -> Callable[[TaskFunction], TaskType]:
     """Make a function `(params, ctx) -> JSON` a type of task.
@@ -208,9 +228,11 @@ def task(
         first, _, rest = (handler.__doc__ or "").strip().partition("\n")
         options.setdefault("title", first.strip().rstrip(".") or name)
         options.setdefault("description", " ".join(rest.split()) or first.strip())
+        into, source = _collecting.get((task_types, "app"))
+        options.setdefault("source", source)
         made = TaskType(
             name=name, handler=handler, params_schema=schema or dict(ANY_OBJECT), **options
         )
-        return (into or task_types).add(made)
+        return into.add(made)
 
     return register

@@ -58,6 +58,7 @@ class Model:
             ev.LogWritten(level="info", text="l"),
             ev.ArtifactStored(artifact_id="a", media_type="text/plain", size_bytes=1, name="n"),
             ev.ResultGiven(value={"n": 1}),
+            ev.EffectBegun(what="w"),
         ]
         for name in ("1", "2"):
             found += [

@@ -1,0 +1,215 @@
+"""Runs of kind `task`: one named function, executed with limits and tried again where that helps.
+
+The run's input: {params, settings: {timeout_s, max_retries, definition}}; what `settings` leaves
+out is as the type says. The run's own time and attempts (its columns) bound everything together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from orchestration.execution.drive import HeldRun, RetryLater
+from orchestration.execution.task_desk import TaskDesk, line_of
+from orchestration.execution.task_outcome import Outcome
+from orchestration.execution.task_runners import Runner, TaskOrder, runner_for
+from orchestration.execution.task_voice import TaskFacts, Why
+from orchestration.log.store import events_all
+from orchestration.selectors.task_types import task_type_of_run
+from orchestration.services.artifacts import result_fitted
+from taskmapr.core.errors import TaskFailed, TaskMaprError, TimeLimit, WorkerLost
+from taskmapr.core.events import LogWritten, ResultGiven
+from taskmapr.core.task_types import TaskType
+from taskmapr.foundation.aio import in_database
+
+#: Seconds that a function has, after it was told to stop, before it is ended.
+GRACE_S: Final[Mapping[Why, float]] = {"time_limit": 10.0, "cancelled": 15.0}
+#: The same when its worker stops: less than workers are given for that.
+GRACE_AT_SHUTDOWN_S: Final = 6.0
+BACKOFF_FIRST_S: Final = 2.0
+BACKOFF_MAX_S: Final = 300.0
+#: Longest wait that a task may ask for by itself.
+ASKED_WAIT_MAX_S: Final = 3600.0
+LOG_FILE: Final = "task.log"
+
+
+class TaskEngine:
+    """One attempt."""
+
+    def __init__(self, held: HeldRun) -> None:
+        self._held = held
+        self._settings: Mapping[str, Any] = held.claim.input.get("settings") or {}
+        self._desk = TaskDesk(held)
+        self._type: TaskType
+        self._stopped_why: Why | None = None
+
+    async def run(self) -> None:
+        held = self._held
+        self._type = await in_database(task_type_of_run, held.claim.subject, held.claim.input)
+        if self._may_not_repeat:
+            # An earlier attempt was lost in the middle of it.
+            raise WorkerLost("Its worker was lost after it had begun to change something.")
+        self._desk.open()
+        try:
+            outcome = await self._executed()
+            await self._conclude(outcome)
+        finally:
+            await self._desk.close()
+
+    # Executing -----------------------------------------------------------------------------------
+
+    async def _executed(self) -> Outcome:
+        limit_s = float(self._settings.get("timeout_s") or self._type.timeout_s)
+        runner = runner_for(self._order(limit_s), self._desk)
+        done = await runner.start()
+        try:
+            async with asyncio.timeout(limit_s):
+                return await asyncio.shield(done)
+        except TimeoutError:
+            return await self._stop(runner, done, "time_limit", GRACE_S["time_limit"])
+        except asyncio.CancelledError:
+            await self._interrupted(runner, done)
+            raise
+
+    async def _interrupted(self, runner: Runner, done: asyncio.Future[Outcome]) -> None:
+        """The run is cancelled, out of time in all, or goes into other hands."""
+        verdict = self._held.interruption
+        if verdict is None:
+            grace_s = 0.0 if self._held.writer.is_fenced else GRACE_AT_SHUTDOWN_S
+            await self._stop(runner, done, "cancelled", grace_s)
+            return
+        why: Why = "time_limit" if verdict.error is not None else "cancelled"
+        outcome = await self._stop(runner, done, why, GRACE_S[why])
+        await self._keep_result(outcome)
+        await self._keep_log()
+
+    async def _stop(
+        self, runner: Runner, done: asyncio.Future[Outcome], why: Why, grace_s: float
+    ) -> Outcome:
+        """Ask the function to end, and end it when it has not after `grace_s` seconds."""
+        self._desk.why = self._stopped_why = why
+        runner.stop()
+        try:
+            async with asyncio.timeout(grace_s):
+                return await asyncio.shield(done)
+        except (TimeoutError, asyncio.CancelledError):
+            if not await runner.kill():
+                self._desk.hear(("log", ("warning", "It did not stop and was left alone.")))
+            return Outcome(kind="lost", message="It did not stop in time and was ended.")
+        finally:
+            await self._desk.settle()
+
+    def _order(self, limit_s: float) -> TaskOrder:
+        claim = self._held.claim
+        return TaskOrder(
+            task_type=self._type,
+            params=claim.input.get("params") or {},
+            facts=TaskFacts(
+                task_id=str(claim.run_id),
+                user_id=str(claim.owner_id),
+                attempt=self._held.attempt,
+                deadline=min(datetime.now(UTC) + timedelta(seconds=limit_s), claim.deadline_at),
+            ),
+        )
+
+    # Ending --------------------------------------------------------------------------------------
+
+    async def _conclude(self, outcome: Outcome) -> None:
+        """Returns when the task is done; raises what the run ends or waits with."""
+        await self._desk.settle()
+        if outcome.stack:
+            stack = self._desk.masked(outcome.stack).encode()
+            name = f"exception-{self._held.attempt}.txt"
+            await self._keep(name, stack, is_private=True)
+        await self._keep_result(outcome)
+        error = self._error(outcome)
+        if isinstance(error, RetryLater):
+            raise error
+        await self._keep_log()
+        if error is not None:
+            raise error
+
+    def _error(self, outcome: Outcome) -> TaskMaprError | RetryLater | None:
+        message = self._desk.masked(outcome.message)
+        if self._stopped_why == "time_limit":
+            return TimeLimit("The task took longer than it may.")
+        if outcome.kind == "returned":
+            return None
+        if outcome.kind in {"retryable", "lost"}:
+            return self._again(outcome, message)
+        code = outcome.code if outcome.kind == "permanent" else "unhandled_exception"
+        return TaskFailed(code, message)
+
+    def _again(self, outcome: Outcome, message: str) -> TaskMaprError | RetryLater:
+        """The next attempt, or why there is none."""
+        if not self._may_not_repeat and self._held.attempt < self._most_attempts:
+            code = outcome.code or ("worker_lost" if outcome.kind == "lost" else "retryable")
+            return RetryLater(code=code, message=message, delay_s=self._delay_s(outcome.after_s))
+        if outcome.kind == "lost":
+            return WorkerLost(message)
+        return TaskFailed("retries_exhausted", message)
+
+    @property
+    def _may_not_repeat(self) -> bool:
+        return self._held.writer.state.has_effect and not self._type.is_idempotent
+
+    @property
+    def _most_attempts(self) -> int:
+        retries = self._settings.get("max_retries")
+        own = self._type.max_retries if retries is None else int(retries)
+        return self._held.claim.max_attempts or own + 1
+
+    def _delay_s(self, after_s: float | None) -> float:
+        delay_s = backoff_s(self._held.run_id, self._held.attempt)
+        return max(delay_s, min(after_s or 0.0, ASKED_WAIT_MAX_S))
+
+    async def _keep_result(self, outcome: Outcome) -> None:
+        if outcome.kind != "returned":
+            return
+        value, file = await in_database(
+            result_fitted, run_id=self._held.run_id, value=outcome.value
+        )
+        if file is not None:
+            self._held.writer.append(file)
+        self._held.writer.append(ResultGiven(value=value))
+
+    async def _keep_log(self) -> None:
+        lines = self._desk.lines
+        if self._held.attempt > 1:
+            await self._held.writer.barrier()
+            lines = await in_database(_lines_of, self._held.run_id)
+        if lines:
+            await self._keep(LOG_FILE, "\n".join([*lines, ""]).encode())
+
+    async def _keep(self, name: str, data: bytes, *, is_private: bool = False) -> None:
+        """A file beside the result: the task does not fail for want of it."""
+        role = "private" if is_private else "download"
+        try:
+            await self._desk.keep(name, data, "text/plain", role)
+        except TaskFailed as error:
+            self._held.writer.append(LogWritten(level="warning", text=error.detail))
+
+
+def backoff_s(run_id: UUID, attempt: int) -> float:
+    """Seconds to wait after this attempt: a share of 2 s, 4 s, 8 s and so on, at most of 300 s.
+
+    The share is chance between runs and one for a run: tasks that failed together are not tried
+    together again, and each waits longer from time to time.
+    """
+    digest = hashlib.sha256(run_id.bytes).digest()
+    share = max(0.02, int.from_bytes(digest[:4], "big") / 2**32)
+    return share * min(BACKOFF_FIRST_S * 2.0 ** (attempt - 1), BACKOFF_MAX_S)
+
+
+def _lines_of(run_id: UUID) -> list[str]:
+    lines, attempt = [], 1
+    for event in events_all(run_id, None):
+        if event.kind == "run.started":
+            attempt = event.data["attempt"]
+        elif event.kind == "log":
+            lines.append(line_of(event.at, event.data["level"], attempt, event.data["text"]))
+    return lines
