@@ -20,7 +20,7 @@ from orchestration.execution.task_runners import Runner, TaskOrder, runner_for
 from orchestration.execution.task_voice import TaskFacts, Why
 from orchestration.log.store import events_all
 from orchestration.selectors.task_types import task_type_of_run
-from orchestration.services.artifacts import result_fitted
+from orchestration.services.artifacts import Role, result_fitted
 from taskmapr.core.errors import TaskFailed, TaskMaprError, TimeLimit, WorkerLost
 from taskmapr.core.events import LogWritten, ResultGiven
 from taskmapr.core.task_types import TaskType
@@ -187,7 +187,7 @@ class TaskEngine:
 
     async def _keep(self, name: str, data: bytes, *, is_private: bool = False) -> None:
         """A file beside the result: the task does not fail for want of it."""
-        role = "private" if is_private else "download"
+        role: Role = "private" if is_private else "download"
         try:
             await self._desk.keep(name, data, "text/plain", role)
         except TaskFailed as error:

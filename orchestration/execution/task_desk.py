@@ -69,7 +69,7 @@ class TaskDesk:
             self.hear(said)
             return
         self._room.acquire()
-        self._loop.call_soon_threadsafe(self.hear, said, lambda answer: self._room.release())
+        self._loop.call_soon_threadsafe(self.hear, said, self._told)
 
     def ask(self, said: Said) -> Answer:
         """Waits for the answer. Not from the loop's own thread, which has to give it."""
@@ -85,6 +85,15 @@ class TaskDesk:
         self._loop.call_soon_threadsafe(self.hear, said, reply)
         answered.wait()
         return given[0]
+
+    def _told(self, answer: Answer) -> None:
+        self._room.release()
+        self.warn(answer)
+
+    def warn(self, answer: Answer) -> None:
+        """On the loop: what could not be done for a function that does not wait for it."""
+        if not answer[0] and answer != STOPPED:
+            self.hear(("log", ("warning", answer[1][1])))
 
     def hear(self, said: Said, reply: Reply | None = None) -> None:
         """On the loop: take a word; `reply` is called there when it is done."""
@@ -147,10 +156,7 @@ class TaskDesk:
             (name, args), reply = await self._waiting.get()
             try:
                 answer = await self._done(name, args)
-                if reply is not None:
-                    reply(answer)
-                elif not answer[0] and answer != STOPPED:
-                    await self._done("log", ("warning", answer[1][1]))
+                (reply or self.warn)(answer)
             finally:
                 self._waiting.task_done()
 
