@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from celery import Celery
 
@@ -17,3 +18,12 @@ def write(text: str) -> None:
     from benchmarks.bare.rows import row_write
 
     row_write(text)
+
+
+@app.task(name="bare.begun_write")
+def begun_write(asked_at: float) -> None:
+    """Writes how long ago it was asked for, in seconds."""
+    late_s = time.time() - asked_at
+    from benchmarks.bare.rows import row_write
+
+    row_write(str(late_s))
