@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks import knowledge, report, tasks
+from benchmarks import intents, knowledge, report, tasks
 from benchmarks.idle import memory_per_stream
 from benchmarks.stack import ROOT, Stack, running_stack
 from benchmarks.streams import OURS, SCENARIOS, Results, Scenario, measure, warm
@@ -31,6 +31,9 @@ def main() -> int:
         print(f"{report.machine()}; web: {options.server}\n", flush=True)
         if options.only == "tasks":
             print(tasks.main(stack, quick=options.quick, rounds=options.rounds))
+            return 0
+        if options.only == "intents":
+            print(intents.main(stack, quick=options.quick, rounds=options.rounds))
             return 0
         if options.servers:
             _compare_servers(stack, scenarios, options.rounds)
@@ -89,7 +92,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--server", choices=SERVERS, default="uvicorn")
     parser.add_argument("--servers", action="store_true", help="compare the ASGI servers")
     parser.add_argument(
-        "--only", metavar="TEXT", help="scenarios whose name has this text, or: knowledge, tasks"
+        "--only",
+        metavar="TEXT",
+        help="scenarios whose name has this text, or: knowledge, tasks, intents",
     )
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)

@@ -55,7 +55,7 @@ class Stack:
         os.environ.update(self._environment())
         _database_prepare()
         self._run("model", ["-m", "tests.modelserver", "--port", str(self.ports["model"])])
-        self._run("baseline", _uvicorn("benchmarks.baseline:app", self.ports["baseline"]))
+        self._run("baseline", uvicorn_line("benchmarks.baseline:app", self.ports["baseline"]))
         self._run("client", ["-m", "benchmarks.client"], talks=True)
         self._run("worker", worker_line())
         self.web_start(server)
@@ -188,7 +188,7 @@ def _has_worker(health: bytes) -> bool:
     return bool(orjson.loads(health)["status"] == "healthy")
 
 
-def _uvicorn(application: str, port: int) -> list[str]:
+def uvicorn_line(application: str, port: int) -> list[str]:
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
     return ["-m", "uvicorn", *options, "--log-level", "warning", "--port", str(port), application]
 

@@ -1,0 +1,159 @@
+"""What an intent costs: `memory.write` beside a bare DRF view that writes one row, its replay, and
+jobs that wait for a slow flow."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from benchmarks.meters import Meters
+from benchmarks.report import table
+from benchmarks.stack import ROOT, Stack, free_port, uvicorn_line
+from taskmapr.stack.children import spawn, stop
+
+AT_ONCE = 50
+_TEXT = "The violets of number {n} want water on Tuesdays, said the gardener in the long letter."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """One round of requests. `cpu_ms`: of the server, Redis and Postgres, each request."""
+
+    per_s: float
+    p50_ms: float
+    p95_ms: float
+    cpu_ms: float
+    failed: int
+
+
+def main(stack: Stack, *, quick: bool, rounds: int) -> str:
+    count = 500 if quick else 3_000
+    bare_port = free_port()
+    _table_make()
+    bare = _bare_start(stack, bare_port)
+    found: dict[str, list[Load]] = {"bare view": [], "memory.write": [], "replay": []}
+    urls = {
+        "bare view": f"http://127.0.0.1:{bare_port}/rows",
+        "memory.write": f"http://127.0.0.1:{stack.ports['web']}/orchestrate",
+    }
+    urls["replay"] = urls["memory.write"]
+    web = {"bare view": bare, **dict.fromkeys(("memory.write", "replay"), stack.processes["web"])}
+    try:
+        for number in range(-1, rounds):  # the first one warms up and does not count
+            for name, loads in found.items():
+                stack.sign_in()
+                first = 0 if name == "replay" else (number + 1) * count
+                load = _load(stack, web[name], urls[name], _body(name), count, first)
+                if number >= 0:
+                    loads.append(load)
+    finally:
+        stop(bare, signal.SIGTERM, timeout_s=10)
+    return _report(found, count)
+
+
+def _report(found: dict[str, list[Load]], count: int) -> str:
+    def of(name: str, figure: str) -> float:
+        return statistics.median(getattr(load, figure) for load in found[name])
+
+    rows = [
+        [
+            name,
+            f"{of(name, 'per_s'):,.0f}",
+            f"{of(name, 'per_s') / of('bare view', 'per_s'):.2f}",
+            f"{of(name, 'p50_ms'):.0f} / {of(name, 'p95_ms'):.0f}",
+            f"{of(name, 'cpu_ms'):.2f}",
+            sum(load.failed for load in loads),
+        ]
+        for name, loads in found.items()
+    ]
+    head = ("request", "requests/s", "x bare", "p50 / p95 ms", "CPU ms each", "failed")
+    late = of("memory.write", "p95_ms") / of("bare view", "p95_ms")
+    replay = of("replay", "per_s") / of("memory.write", "per_s")
+    goals = (
+        f"{count} requests, {AT_ONCE} at once. Goals: memory.write at least 0.5 x the bare view,"
+        f" its p95 under 4 x ({late:.1f} x); a replay at least 3 x a first execution"
+        f" ({replay:.1f} x)."
+    )
+    return f"{table(head, rows)}\n\n{goals}"
+
+
+def _body(name: str) -> dict[str, Any]:
+    if name == "bare view":
+        return {"text": _TEXT}
+    # The replayed request is one that was sent before, again and again.
+    text = _TEXT if name == "memory.write" else _TEXT.replace("{n}", "0")
+    return {"intent": "memory.write", "inputs": {"text": text, "tags": ["letters"]}}
+
+
+def _load(
+    stack: Stack,
+    server: subprocess.Popen[bytes],
+    url: str,
+    body: dict[str, Any],
+    count: int,
+    first: int,
+) -> Load:
+    pids = {"server": server.pid}
+    for name, process in (("postgres", stack.postgres.process), ("redis", stack.redis.process)):
+        assert process is not None
+        pids[name] = process.pid
+    meters = Meters(pids)
+    before = sum(meters.cpu_s().values())
+    job = {
+        "url": url,
+        "headers": {"Authorization": f"Bearer {stack.token}"},
+        "body": body,
+        "count": count,
+        "at_once": AT_ONCE,
+        "first": first,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.hammer"],
+        input=orjson.dumps(job),
+        cwd=ROOT,
+        env=stack.env,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=600,
+    )
+    told = orjson.loads(done.stdout)
+    used_s = sum(meters.cpu_s().values()) - before
+    latencies = sorted(told["latencies_ms"])
+    return Load(
+        per_s=count / told["took_s"],
+        p50_ms=latencies[len(latencies) // 2],
+        p95_ms=latencies[len(latencies) * 95 // 100],
+        cpu_ms=used_s * 1000 / count,
+        failed=count - told["statuses"].get("200", 0),
+    )
+
+
+def _bare_start(stack: Stack, port: int) -> subprocess.Popen[bytes]:
+    """The same server program as TaskMapr's, with as little Django as possible."""
+    log = (stack.place / "bare.log").open("ab")
+    env = {**stack.env, "DJANGO_SETTINGS_MODULE": "benchmarks.bare.settings"}
+    line = uvicorn_line("benchmarks.bare.asgi:application", port)
+    process = spawn([sys.executable, *line], stdout=log.fileno(), env=env, cwd=ROOT)
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return process
+        time.sleep(0.1)
+    raise RuntimeError((stack.place / "bare.log").read_text()[-2000:])
+
+
+def _table_make() -> None:
+    from benchmarks.bare.rows import TABLE
+
+    with connection.cursor() as cursor:
+        cursor.execute(TABLE)
