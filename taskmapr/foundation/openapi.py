@@ -251,6 +251,12 @@ class PrincipalScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
         return [_BEARER, _API_KEY]
 
 
+class KeyPrincipalScheme(PrincipalScheme):  # type: ignore[no-untyped-call]
+    """The same ways; refusals have other codes."""
+
+    target_class = "taskmapr.users.authentication.KeyPrincipal"
+
+
 class QueryTokenScheme(PrincipalScheme):  # type: ignore[no-untyped-call]
     """One way more; the document has the others from elsewhere."""
 

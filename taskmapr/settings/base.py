@@ -15,7 +15,7 @@ from taskmapr.settings.cross_origin import *  # noqa: F403
 from taskmapr.settings.egress import egress_policy_of
 from taskmapr.settings.env import ROOT, env
 from taskmapr.settings.knowledge import embedding_model_of, knowledge_root_of
-from taskmapr.settings.secrets import secrets_of
+from taskmapr.settings.secrets import secrets_of, seeded_key_of
 from taskmapr.settings.services import celery_broker_url, databases_of, services_of
 from taskmapr.settings.sign_in import external_sign_in_of
 from taskmapr.settings.web import *  # noqa: F403
@@ -159,6 +159,8 @@ TASKMAPR_SECRET_KEYS = _secrets.masters
 JWT_SECRET = _secrets.jwt
 JWT_ALGORITHM = env.choice("JWT_ALGORITHM", ("hs256", "hs384", "hs512"), default="hs256").upper()
 EXTERNAL_SIGN_IN = external_sign_in_of(env)
+#: A key that exists from the start; empty: none.
+SEEDED_API_KEY = seeded_key_of(env)
 DISABLE_AUTH = env.flag("DISABLE_AUTH")
 ALLOW_INSECURE = env.flag("TASKMAPR_ALLOW_INSECURE")
 #: A comma list; empty on a developer's machine means pages served from this machine.
@@ -239,6 +241,9 @@ TASKMAPR: dict[str, Any] = {
     "rate_limit_per_minute": env.integer("TASKMAPR_RATE_LIMIT_PER_MINUTE", 60),
     # ... and of one address without a principal, that is sign-ins and registrations.
     "rate_limit_address_per_minute": env.integer("TASKMAPR_RATE_LIMIT_ADDRESS_PER_MINUTE", 30),
+    # Of one credential: tasks assigned, and results, lists and types read.
+    "task_assigns_per_minute": env.integer("TASKMAPR_TASK_ASSIGNS_PER_MINUTE", 60),
+    "task_reads_per_minute": env.integer("TASKMAPR_TASK_READS_PER_MINUTE", 600),
     # So many proxies stand in front and add to X-Forwarded-For; 0 = the peer is the client.
     "trusted_proxies": env.integer("TASKMAPR_TRUSTED_PROXIES", 0),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import tempfile
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from taskmapr.settings.env import Env
 
 _REMEDY = "restore it, or delete it and lose what was sealed with it"
+_KEY = re.compile(r"[A-Za-z0-9._~+/-]{16,200}=*")
 _NAMES = ("DJANGO_SECRET_KEY", "TASKMAPR_SECRET_KEY", "JWT_SECRET")
 
 
@@ -38,6 +40,16 @@ def secrets_of(env: Env, *, kept_in: Path | None) -> Secrets:
         given = {name: given[name] or kept[name] for name in _NAMES}
     masters = [part.strip() for part in given["TASKMAPR_SECRET_KEY"].split(",") if part.strip()]
     return Secrets(django=given["DJANGO_SECRET_KEY"], masters=masters, jwt=given["JWT_SECRET"])
+
+
+def seeded_key_of(env: Env) -> str:
+    """TASKMAPR_API_KEY, also known as API_KEY: what fits into a header, and cannot be guessed."""
+    key = env.text("TASKMAPR_API_KEY") or env.text("API_KEY")
+    if key and not _KEY.fullmatch(key):
+        raise ImproperlyConfigured(
+            "TASKMAPR_API_KEY must have 16 to 200 characters, of letters, digits and . _ ~ + / - ="
+        )
+    return key
 
 
 def _kept(path: Path) -> dict[str, str]:

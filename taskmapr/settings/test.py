@@ -19,6 +19,7 @@ STORAGES = {
 TASKMAPR["offline_model_delay_ms"] = 0
 # Most tests have no Redis, and post as often as they like.
 TASKMAPR |= {"rate_limit_per_minute": 0, "rate_limit_address_per_minute": 0}
+TASKMAPR |= {"task_assigns_per_minute": 0, "task_reads_per_minute": 0}
 # `in_database` stays in the test's thread, so in its transaction.
 TASKMAPR_AIO_INLINE = True
 METRICS_DIR = ""

@@ -6,18 +6,27 @@ A request may carry several credentials; each must be good, and all must be one 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from taskmapr.core.errors import AuthNotConfigured, InvalidScheme, InvalidToken
+from taskmapr.core.errors import (
+    AuthNotConfigured,
+    InvalidApiKey,
+    InvalidScheme,
+    InvalidToken,
+    MissingApiKey,
+    TokenExpired,
+)
+from taskmapr.foundation.throttling import client_address
 from taskmapr.users.credentials import Credential
 from taskmapr.users.development import is_local, is_sign_in_configured, is_zero_config
 from taskmapr.users.models import User
 from taskmapr.users.page_sessions import user_of_session
-from taskmapr.users.principals import Admitted, principal_of_key, principal_of_token
+from taskmapr.users.principals import Admitted, is_key, principal_of_key, principal_of_token
 from taskmapr.users.services.dev_user import DEV_USER_ID, dev_user_ensure
 from taskmapr.users.without_database import asked_or_remembered, user_trusted
 
@@ -47,10 +56,11 @@ class Principal(BaseAuthentication):
     def _sent(self, request: Request) -> list[Check]:
         """How to check each credential that was sent; the first one names the principal."""
         checks: list[Check] = []
+        address = client_address(request._request)
         if header := request.META.get("HTTP_AUTHORIZATION", ""):
-            checks.append(lambda: principal_of_token(_bearer(header)))
+            checks.append(lambda: principal_of_token(_bearer(header), address=address))
         if key := request.META.get("HTTP_X_API_KEY", "").strip():
-            checks.append(lambda: principal_of_key(key))
+            checks.append(lambda: principal_of_key(key, address=address))
         return checks
 
     def _of_session(self, request: HttpRequest) -> User | None:
@@ -67,12 +77,44 @@ class QueryTokenPrincipal(Principal):
     def _sent(self, request: Request) -> list[Check]:
         checks = super()._sent(request)
         if token := request.query_params.get("access_token", ""):
-            checks.append(lambda: principal_of_token(token))
+            address = client_address(request._request)
+            checks.append(lambda: principal_of_token(token, address=address))
         return checks
 
     def _of_session(self, request: HttpRequest) -> User | None:
         """Never: to follow a link to such an address would be enough to start something."""
         return None
+
+
+class KeyPrincipal(Principal):
+    """The same for endpoints whose clients are programs: what is wrong with a key is told by codes
+    of its own, and so is that there is none."""
+
+    def authenticate(self, request: Request) -> Admitted:
+        admitted = super().authenticate(request)
+        if admitted is None:
+            raise MissingApiKey
+        return admitted
+
+    def _sent(self, request: Request) -> list[Check]:
+        return [partial(_checked_key, check, request) for check in super()._sent(request)]
+
+
+def _checked_key(check: Check, request: Request) -> Admitted:
+    try:
+        return check()
+    except (InvalidToken, TokenExpired) as error:
+        if is_key_sent(request):
+            raise InvalidApiKey from error
+        raise
+
+
+def is_key_sent(request: Request) -> bool:
+    """Whether a request shows a key, good or not, rather than a person's token."""
+    if request.META.get("HTTP_X_API_KEY", "").strip():
+        return True
+    _, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    return is_key(token.strip())
 
 
 def _one(admitted: list[Admitted]) -> Admitted:

@@ -144,6 +144,31 @@ class ApiKey(models.Model):
     key_hash = models.CharField(max_length=64, unique=True, editable=False)
     #: Of `users.scopes.Scope`; at least one.
     scopes = ArrayField(models.CharField(max_length=32))
+    #: Names of intents and of types of tasks; a trailing `*` matches any end.
+    intents = ArrayField(
+        models.CharField(max_length=200),
+        verbose_name="intents",
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Comma list such as `gmail.*`. Empty: all that its scopes permit",
+    )
+    task_types = ArrayField(
+        models.CharField(max_length=200),
+        verbose_name="types of tasks",
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Comma list such as `approve_batches, report_*`. Empty: all",
+    )
+    networks = ArrayField(
+        models.CharField(max_length=50),
+        verbose_name="addresses",
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="From where it may be used: a comma list such as `10.0.0.0/8`. Empty: anywhere",
+    )
     rate_per_minute = models.PositiveIntegerField(
         "requests per minute", null=True, blank=True, help_text="Empty: the server's own limit"
     )

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from taskmapr.core.errors import NotAllowed
+from taskmapr.core.errors import NotAllowed, ScopeMissing
 from taskmapr.users.credentials import Credential
 from taskmapr.users.scopes import ANY
 
@@ -23,8 +23,10 @@ class HasScope(BasePermission):
     scopes, so that a key opens nothing by an oversight. People's tokens are not limited.
     """
 
+    refusal: type[NotAllowed] = NotAllowed
+
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Raises NotAllowed, naming the scopes that would do."""
+        """Raises `refusal`, naming the scopes that would do."""
         credential = request.auth
         if not isinstance(credential, Credential) or credential.scopes is None:
             return True
@@ -32,11 +34,17 @@ class HasScope(BasePermission):
         if ANY in wanted or any(credential.permits(scope) for scope in wanted):
             return True
         if not wanted:
-            raise NotAllowed("API keys cannot be used here.")
+            raise self.refusal("API keys cannot be used here.")
         named = " or ".join(f"`{scope}`" for scope in wanted)
-        raise NotAllowed(
+        raise self.refusal(
             f"This API key lacks the scope {named}.", details={"scopes": [str(w) for w in wanted]}
         )
+
+
+class HasKeyScope(HasScope):
+    """The same, with a code of its own: for endpoints whose clients are programs."""
+
+    refusal = ScopeMissing
 
 
 def _required(view: Any, method: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from django import forms
@@ -23,9 +24,20 @@ from taskmapr.users.admin.sign_in import keys_fetch_asked, sign_in_page
 from taskmapr.users.development import keys_forget
 from taskmapr.users.models import ApiKey, User
 from taskmapr.users.scopes import Scope
-from taskmapr.users.services.api_keys import api_key_check, api_key_issue, api_key_revoke
+from taskmapr.users.services.api_keys import (
+    KeyBounds,
+    api_key_check,
+    api_key_issue,
+    api_key_revoke,
+)
 
 STATES: Final = ("active", "expired", "revoked")
+#: What a key may be limited to, beside its scopes.
+BOUNDS: Final = ("intents", "task_types", "networks")
+
+
+def _bounds(given: Mapping[str, Any]) -> KeyBounds:
+    return KeyBounds(**{name: tuple(given.get(name) or ()) for name in BOUNDS})
 
 
 @confirmed_action(
@@ -96,6 +108,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
                 user_id=given["user"].pk,
                 scopes=given["scopes"],
                 expires_at=given.get("expires_at"),
+                bounds=_bounds(given),
             )
         except InvalidInput as error:
             for problem in error.details["fields"]:
@@ -115,11 +128,12 @@ class ApiKeyAdmin(ProductAdmin):
     actions = (revoke_keys,)
     empty_title = "No API keys yet"
     empty_text = "Programs that have no person to sign in use one: add the first."
-    new_fields = ("user", "name", "scopes", "expires_at", "rate_per_minute")
+    new_fields = ("user", "name", "scopes", *BOUNDS, "expires_at", "rate_per_minute")
     fixed_fields = (
         "user",
         "beginning",
         "good_for",
+        "limited_to",
         "state",
         "expires_at",
         "rate_per_minute",
@@ -173,6 +187,7 @@ class ApiKeyAdmin(ProductAdmin):
             created_by=request.user.pk,
             expires_at=obj.expires_at,
             rate_per_minute=obj.rate_per_minute,
+            bounds=_bounds({name: getattr(obj, name) for name in BOUNDS}),
         )
         obj.pk, obj.beginning = issued.row.pk, issued.row.beginning
         fresh_key_keep(request, issued)
@@ -209,6 +224,16 @@ class ApiKeyAdmin(ProductAdmin):
     @admin.display(description="Scopes")
     def good_for(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
+
+    @admin.display(description="Limited to")
+    def limited_to(self, key: ApiKey) -> str:
+        named = {
+            "intents": key.intents,
+            "types of tasks": key.task_types,
+            "addresses": key.networks,
+        }
+        told = [f"{what}: {', '.join(which)}" for what, which in named.items() if which]
+        return "; ".join(told) or "nothing beside its scopes"
 
     @admin.display(description="State")
     def state(self, key: ApiKey) -> SafeString:

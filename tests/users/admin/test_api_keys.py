@@ -54,6 +54,26 @@ def _shown(page: str) -> list[str]:
     return re.findall(r"tm_[\w-]{43}", page)
 
 
+@pytest.mark.req("TQ-02")
+def test_a_key_is_limited_in_the_form(admin, root, ada):
+    bounds = {"task_types": "report_*, echo", "intents": "", "networks": "10.0.0.0/8"}
+    made = admin.post(f"{LIST}add/", _form(ada, **bounds))
+    assert made.status_code == 302
+
+    key = ApiKey.objects.get()
+    assert (key.task_types, key.intents, key.networks) == (["report_*", "echo"], [], ["10.0.0.0/8"])
+    page = admin.get(f"{LIST}{key.pk}/change/").content.decode()
+    assert "types of tasks: report_*, echo; addresses: 10.0.0.0/8" in page
+
+
+@pytest.mark.req("TQ-02")
+def test_odd_limits_are_told_beside_their_field(admin, root, ada):
+    answer = admin.post(f"{LIST}add/", _form(ada, networks="everywhere"))
+
+    assert "is neither an address nor a network" in answer.content.decode()
+    assert not ApiKey.objects.exists()
+
+
 @pytest.mark.req("OV-72", "OV-52")
 def test_a_new_key_is_shown_once_and_works(admin, root, ada):
     made = admin.post(f"{LIST}add/", _form(ada, rate_per_minute="7"))
