@@ -1,9 +1,12 @@
 from orchestration.models.approval import Approval
 from orchestration.models.artifact import Artifact
+from orchestration.models.circuit_setting import CircuitSetting
 from orchestration.models.command import Command
 from orchestration.models.effect import Effect
 from orchestration.models.erased import ErasedRuns
 from orchestration.models.event import RunEvent
+from orchestration.models.flow_call import FlowCall
+from orchestration.models.flow_mapping import FlowMapping
 from orchestration.models.idempotency_key import IdempotencyKey
 from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
@@ -12,9 +15,12 @@ from orchestration.models.tool_trial import ToolTrial
 __all__ = [
     "Approval",
     "Artifact",
+    "CircuitSetting",
     "Command",
     "Effect",
     "ErasedRuns",
+    "FlowCall",
+    "FlowMapping",
     "IdempotencyKey",
     "Message",
     "Run",

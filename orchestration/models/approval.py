@@ -10,6 +10,8 @@ class ApprovalAsks(models.TextChoices):
     APPROVAL = "approval"
     QUESTION = "question"
     OUTCOME = "outcome"
+    #: Not a person's: what a workflow answers later.
+    FLOW = "flow"
 
 
 class ApprovalStatus(models.TextChoices):
@@ -25,7 +27,7 @@ class ApprovalStatus(models.TextChoices):
 
 
 class Approval(models.Model):
-    """What a run waits for from a person. It outlives every process."""
+    """What a run waits for from a person, or from a workflow. It outlives every process."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     run = models.ForeignKey("orchestration.Run", on_delete=models.CASCADE, related_name="approvals")

@@ -35,6 +35,8 @@ DECISIONS: Final[dict[str, frozenset[str]]] = {
     ApprovalAsks.APPROVAL: frozenset({"approved", "denied"}),
     ApprovalAsks.QUESTION: frozenset({"answered"}),
     ApprovalAsks.OUTCOME: frozenset({"happened", "not_happened"}),
+    # Only the workflow itself answers this: `flow_resume`.
+    ApprovalAsks.FLOW: frozenset(),
 }
 
 
@@ -111,13 +113,20 @@ def approval_resolve(
     if approval.status != ApprovalStatus.OPEN or run.is_final:
         raise AlreadyResolved(details={"status": approval.status})
     _check(approval, decision, answer)
+    approval_settle(approval=approval, run=run, decision=decision, by=by, answer=answer)
+    return approval
+
+
+def approval_settle(
+    *, approval: Approval, run: Run, decision: Decision, by: str, answer: str = ""
+) -> None:
+    """The same for who has locked the run and then its question, which must be open."""
     _settle(approval, run, decision, by, answer)
     try:
-        _go_on(run_take_unheld(run_id))
+        _go_on(run_take_unheld(run.pk))
     except RunHeld:
         # The worker is about to pause the run; it looks for answers when it does.
-        logger.debug("run %s is still held; its worker takes the answer along", run_id)
-    return approval
+        logger.debug("run %s is still held; its worker takes the answer along", run.pk)
 
 
 def approvals_expire() -> int:
@@ -136,7 +145,8 @@ def approvals_expire() -> int:
 def _check(approval: Approval, decision: str, answer: str) -> None:
     allowed = DECISIONS[approval.asks]
     if decision not in allowed and decision != "expired":
-        raise InvalidInput.of(("decision", f"must be one of {', '.join(sorted(allowed))}"))
+        known = ", ".join(sorted(allowed)) or "none: a workflow answers this"
+        raise InvalidInput.of(("decision", f"must be one of {known}"))
     if decision == "answered" and not answer.strip():
         raise InvalidInput.of(("answer", "must not be empty"))
     if len(answer) > ANSWER_LENGTH:

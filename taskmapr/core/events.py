@@ -297,6 +297,7 @@ class ApprovalRequested:
 
     `asks`: `approval` (may the tool call with this fingerprint run?), `question` (a free answer),
     `outcome` (an earlier attempt began this effect and its outcome is unknown: did it happen?).
+    `of`: whom it asks. Absent: a person; `flow`: a workflow was given the work and answers later.
     """
 
     approval_id: str
@@ -307,6 +308,7 @@ class ApprovalRequested:
     tool: str | None = None
     prompt: str | None = content(default=None)
     args: dict[str, Any] | None = content(default=None)
+    of: Literal["flow"] | None = None
 
 
 @event_kind("approval.resolved")

@@ -235,6 +235,15 @@ TASKMAPR: dict[str, Any] = {
     "mcp_base_url": env.text("MCP_BASE_URL").strip(),
     # Names of its tools that may be used; * means all.
     "mcp_allowed_tools": env.words("MCP_ALLOWED_TOOLS"),
+    # Workflow engines that carry out intents; empty address: not configured.
+    "n8n_base": env.text("N8N_WEBHOOK_BASE").rstrip("/"),
+    "n8n_auth_header": env.text("N8N_AUTH_HEADER", "X-N8N-Auth"),
+    "n8n_auth_token": env.text("N8N_AUTH_TOKEN"),
+    # Includes /api/v1.
+    "activepieces_base": env.text("ACTIVEPIECES_BASE").rstrip("/"),
+    "activepieces_api_key": env.text("ACTIVEPIECES_API_KEY"),
+    # From sending to the answer, waiting included.
+    "flow_timeout_s": env.number("ORCHESTRATOR_FLOW_TIMEOUT", 120, minimum=0.1),
     #: Modules that register tools and kinds of runs of your own when they are imported.
     "tool_modules": env.words("TASKMAPR_TOOL_MODULES"),
     # POST requests per minute, 0 = as many as one likes: of one principal ...
