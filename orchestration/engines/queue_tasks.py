@@ -15,8 +15,9 @@ from uuid import UUID
 
 from orchestration.execution.drive import HeldRun, RetryLater
 from orchestration.execution.task_desk import TaskDesk, line_of
+from orchestration.execution.task_order import TaskOrder
 from orchestration.execution.task_outcome import Outcome
-from orchestration.execution.task_runners import Runner, TaskOrder, runner_for
+from orchestration.execution.task_runners import Runner, runner_for
 from orchestration.execution.task_voice import TaskFacts, Why
 from orchestration.log.store import events_all
 from orchestration.selectors.task_types import task_type_of_run
@@ -64,7 +65,7 @@ class TaskEngine:
 
     async def _executed(self) -> Outcome:
         limit_s = float(self._settings.get("timeout_s") or self._type.timeout_s)
-        runner = runner_for(self._order(limit_s), self._desk)
+        runner = runner_for(self._order(limit_s), self._type, self._desk)
         done = await runner.start()
         try:
             async with asyncio.timeout(limit_s):
@@ -106,8 +107,8 @@ class TaskEngine:
     def _order(self, limit_s: float) -> TaskOrder:
         claim = self._held.claim
         return TaskOrder(
-            task_type=self._type,
-            params=claim.input.get("params") or {},
+            type_name=claim.subject,
+            given=claim.input,
             facts=TaskFacts(
                 task_id=str(claim.run_id),
                 user_id=str(claim.owner_id),

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from taskmapr.core.errors import TaskFailed
-from taskmapr.core.task_types import Retryable, TaskInterrupted, TaskType
+from taskmapr.core.errors import TaskMaprError
+from taskmapr.core.task_types import Retryable, TaskInterrupted
 
 MESSAGE_LENGTH: Final = 2000
 
@@ -44,20 +44,21 @@ def outcome_returned(value: Any) -> Outcome:
     return Outcome(kind="returned", value=plain)
 
 
-def outcome_raised(error: BaseException, task_type: TaskType) -> Outcome:
-    """What this exception means for a task of this type."""
+def outcome_raised(error: BaseException, retry_on: tuple[type[Exception], ...]) -> Outcome:
+    """What this exception means. `retry_on`: those of which another attempt is expected to be
+    spared."""
     message = (str(error) or type(error).__name__)[:MESSAGE_LENGTH]
     match error:
         case TaskInterrupted() | asyncio.CancelledError():
             return Outcome(kind="stopped", message=message)
         case Retryable():
             return Outcome(kind="retryable", message=message, after_s=error.after_s)
-        case TaskFailed():
+        case TaskMaprError():
             kind: Literal["retryable", "permanent"] = (
                 "retryable" if error.retryable else "permanent"
             )
             return Outcome(kind=kind, code=error.code, message=error.detail[:MESSAGE_LENGTH])
-        case _ if isinstance(error, task_type.retry_on):
+        case _ if isinstance(error, retry_on):
             return Outcome(kind="retryable", message=f"{type(error).__name__}: {message}")
     stack = "".join(traceback.format_exception(error))
     name = type(error).__name__

@@ -6,29 +6,22 @@ import asyncio
 import contextvars
 import inspect
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from django.db import connections
 
 from orchestration.execution.task_desk import TaskDesk
-from orchestration.execution.task_outcome import Outcome, outcome_raised, outcome_returned
-from orchestration.execution.task_voice import TaskFacts, TaskVoice
+from orchestration.execution.task_order import TaskOrder, performed, performed_sync
+from orchestration.execution.task_outcome import Outcome
+from orchestration.execution.task_process import InProcess
+from orchestration.execution.task_voice import TaskVoice
 from taskmapr.core.task_types import TaskType
 
 #: Sync functions that run at once in one worker process; others wait.
 THREADS: Final = 32
+#: Queues whose tasks get a process each.
+OWN_PROCESS: Final = frozenset({"browser", "long"})
 _free_threads = threading.Semaphore(THREADS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskOrder:
-    """What is to be executed."""
-
-    task_type: TaskType
-    params: Mapping[str, Any]
-    facts: TaskFacts
 
 
 class Runner(Protocol):
@@ -44,17 +37,19 @@ class Runner(Protocol):
         """End it now. False: it goes on, unheard."""
 
 
-def runner_for(order: TaskOrder, desk: TaskDesk) -> Runner:
-    if inspect.iscoroutinefunction(order.task_type.handler):
-        return OnLoop(order, desk)
-    return InThread(order, desk)
+def runner_for(order: TaskOrder, task_type: TaskType, desk: TaskDesk) -> Runner:
+    if task_type.queue in OWN_PROCESS:
+        return InProcess(order, desk)
+    if inspect.iscoroutinefunction(task_type.handler):
+        return OnLoop(order, task_type, desk)
+    return InThread(order, task_type, desk)
 
 
 class OnLoop:
     """For async functions. To stop one is to cancel it."""
 
-    def __init__(self, order: TaskOrder, desk: TaskDesk) -> None:
-        self._order, self._desk = order, desk
+    def __init__(self, order: TaskOrder, task_type: TaskType, desk: TaskDesk) -> None:
+        self._order, self._type, self._desk = order, task_type, desk
         self._task: asyncio.Task[Outcome]
 
     async def start(self) -> asyncio.Future[Outcome]:
@@ -71,15 +66,15 @@ class OnLoop:
         return self._task.done()
 
     async def _perform(self) -> Outcome:
-        return await performed(self._order, voice_of(self._order, self._desk))
+        return await performed(self._order, self._type, voice_of(self._order, self._desk))
 
 
 class InThread:
     """For sync functions. One that does not stop by itself cannot be ended: it is left alone, and
     keeps its place until it returns."""
 
-    def __init__(self, order: TaskOrder, desk: TaskDesk) -> None:
-        self._order, self._desk = order, desk
+    def __init__(self, order: TaskOrder, task_type: TaskType, desk: TaskDesk) -> None:
+        self._order, self._type, self._desk = order, task_type, desk
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.create_future()
         self._done: asyncio.Future[Outcome] = self._loop.create_future()
@@ -106,7 +101,7 @@ class InThread:
         with _free_threads:
             self._loop.call_soon_threadsafe(_resolve, self._begun, None)
             if self._desk.why is None:
-                outcome = performed_sync(self._order, voice_of(self._order, self._desk))
+                outcome = performed_sync(self._order, self._type, voice_of(self._order, self._desk))
             else:
                 outcome = Outcome(kind="stopped")
             connections.close_all()
@@ -116,22 +111,6 @@ class InThread:
 
 def voice_of(order: TaskOrder, desk: TaskDesk) -> TaskVoice:
     return TaskVoice(order.facts, tell=desk.tell, ask=desk.ask, why=lambda: desk.why)
-
-
-async def performed(order: TaskOrder, voice: TaskVoice) -> Outcome:
-    """An async function's outcome. Never raises: functions come from many authors."""
-    try:
-        return outcome_returned(await order.task_type.handler(dict(order.params), voice))
-    except BaseException as error:
-        return outcome_raised(error, order.task_type)
-
-
-def performed_sync(order: TaskOrder, voice: TaskVoice) -> Outcome:
-    """The same for a sync function."""
-    try:
-        return outcome_returned(order.task_type.handler(dict(order.params), voice))
-    except BaseException as error:
-        return outcome_raised(error, order.task_type)
 
 
 def _resolve(future: asyncio.Future[Any], value: Any) -> None:
