@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cache
 from threading import Lock
 
@@ -21,6 +22,7 @@ from orchestration.adapters.redis_log import RedisLog, RedisLogSync, channel_nam
 from orchestration.adapters.redis_signals import AsyncRedisSignals, RedisSignals
 from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.log.reader import Announcements
+from taskmapr.core.browser import Browser, BrowserRequest
 from taskmapr.core.policies import OpenPolicy
 from taskmapr.core.ports import AgentLoop, Embedder, ModelEndpoint, ModelPort, ToolServers
 from taskmapr.core.wired import Ports
@@ -54,6 +56,7 @@ def build() -> Ports:
         embedder=_embedder(),
         tool_servers=_tool_servers,
         close_tool_servers=_close_tool_servers,
+        browser=_browser,
         new_log=lambda: RedisLog(_async_client()),
         new_signals=lambda: AsyncRedisSignals(
             _async_client(), alive_s=settings.TASKMAPR["lease_ttl_s"]
@@ -134,6 +137,13 @@ def _agent_loop() -> AgentLoop:
     from orchestration.adapters.agents_sdk import agent_loop  # noqa: PLC0415
 
     return agent_loop
+
+
+def _browser(request: BrowserRequest) -> AbstractContextManager[Browser]:
+    # Selenium takes a third of a second to import.
+    from orchestration.adapters.selenium import open_browser  # noqa: PLC0415
+
+    return open_browser(settings.BROWSER, request)
 
 
 def _embedder() -> Embedder | None:

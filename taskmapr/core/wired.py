@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from taskmapr.core.browser import OpenBrowser
 from taskmapr.core.ports import (
     AgentLoop,
     Embedder,
@@ -48,6 +49,8 @@ class Ports:
     tool_servers: Callable[[], ToolServers]
     #: Closes those sessions, if there are any.
     close_tool_servers: Callable[[], Awaitable[None]]
+    #: Browsers of tasks; imported on first use, in processes of tasks only.
+    browser: OpenBrowser
     new_log: Callable[[], LogTransport]
     new_signals: Callable[[], SignalsAsync]
     #: The log's announcements for a web process (`orchestration.log.reader.Announcements`).

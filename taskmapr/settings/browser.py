@@ -20,6 +20,8 @@ class BrowserSettings:
     remote_url: str
     #: `chrome` (also Chromium) or `firefox`.
     name: str
+    #: Chrome's own; it needs user namespaces, which most containers and root do not have.
+    sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ def browser_of(env: Env, data_dir: Path) -> BrowserSettings:
         download_path=Path(given).resolve() if given else data_dir / "downloads",
         remote_url=env.text("SELENIUM_REMOTE_URL").strip().rstrip("/"),
         name=env.choice("TASKMAPR_BROWSER", ("chrome", "firefox"), default="chrome"),
+        sandbox=env.flag("TASKMAPR_BROWSER_SANDBOX"),
     )
 
 
