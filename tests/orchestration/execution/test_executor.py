@@ -21,7 +21,7 @@ from orchestration.models.command import CommandKind
 from orchestration.services.run_end import command_send, run_cancel
 from orchestration.standby.records import owner_key
 from taskmapr import wiring
-from taskmapr.core import wired
+from taskmapr.core import jobs, wired
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.foundation import aio
 from tests.fakes import RecordingQueue
@@ -218,3 +218,23 @@ def test_a_clean_stop_hands_back_what_is_not_done_in_time(make: Make, start: Sta
     assert left.lease_expires_at is not None
     assert not executor.take(run.pk)
     executor.stop = lambda: None  # type: ignore[method-assign] - the fixture would stop it again
+
+
+@pytest.mark.req("TQ-18")
+def test_what_waits_behind_a_job_is_taken_as_far_as_slots_are_free(
+    make: Make, start: StartRun, redis_url: str
+) -> None:
+    executor = make(_forever, slots=3)
+    runs = [start(session_id=f"s-{n}") for n in range(5)]
+    queue = wiring.build().queue
+    wired.wire(replace(wired.ports(), queue=queue))
+    for run in runs[1:]:
+        queue.enqueue(jobs.RUN_EXECUTE, str(run.pk), queue="tests.crowd")
+
+    executor.take(runs[0].pk)
+    executor.take_waiting("tests.crowd")
+
+    until(lambda: Run.objects.filter(status="running").count() == 3)
+    left = queue.take(jobs.RUN_EXECUTE, queue="tests.crowd", most=9)
+    assert left == [[str(run.pk)] for run in runs[3:]]
+    executor.take_waiting("tests.crowd")  # no slot is free, so nothing is asked for
