@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from celery import Task, shared_task
+from celery import shared_task
 
+from orchestration.delivering import courier
 from orchestration.execution.executor import executor
 from orchestration.log.partitions import partitions_ensure as make_partitions
 from orchestration.services.idempotency import keys_prune
@@ -21,13 +22,10 @@ from taskmapr.core import jobs
 from taskmapr.foundation.database_state import database_is_away
 
 
-@shared_task(name=jobs.RUN_EXECUTE, bind=True, acks_late=False, ignore_result=True)
-def run_execute(self: Task[[str], None], run_id: str) -> None:
-    """Hand the run to this worker's loop, with those that wait behind it; without a free slot, to
-    the end of the queue."""
-    if executor().take(UUID(run_id)):
-        executor().take_waiting(self.request.delivery_info["routing_key"])
-    else:
+@shared_task(name=jobs.RUN_EXECUTE, acks_late=False, ignore_result=True)
+def run_execute(run_id: str) -> None:
+    """Hand the run to this worker's loop; without a free slot, to the end of the queue."""
+    if not executor().take(UUID(run_id)):
         runs_enqueue([UUID(run_id)])
 
 
@@ -62,6 +60,13 @@ def retention_apply() -> None:
 @shared_task(name=jobs.IDEMPOTENCY_KEYS_PRUNE, ignore_result=True)
 def idempotency_keys_prune() -> None:
     keys_prune()
+
+
+@shared_task(name=jobs.DELIVERIES_SEND, ignore_result=True)
+def deliveries_send() -> None:
+    """Receivers are waited for on the worker's loop: a slow one holds no thread."""
+    if not database_is_away():
+        courier.go(executor().submit)
 
 
 @shared_task(name=jobs.MCP_SERVERS_CHECK, ignore_result=True)

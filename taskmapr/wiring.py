@@ -24,7 +24,14 @@ from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.log.reader import Announcements
 from taskmapr.core.browser import Browser, BrowserRequest
 from taskmapr.core.policies import OpenPolicy
-from taskmapr.core.ports import AgentLoop, Embedder, ModelEndpoint, ModelPort, ToolServers
+from taskmapr.core.ports import (
+    AgentLoop,
+    CallbackPost,
+    Embedder,
+    ModelEndpoint,
+    ModelPort,
+    ToolServers,
+)
 from taskmapr.core.wired import Ports
 from taskmapr.users.services.data_keys import DataKeySealers
 
@@ -57,6 +64,7 @@ def build() -> Ports:
         tool_servers=_tool_servers,
         close_tool_servers=_close_tool_servers,
         browser=_browser,
+        callback_post=_callback_post,
         new_log=lambda: RedisLog(_async_client()),
         new_signals=lambda: AsyncRedisSignals(
             _async_client(), alive_s=settings.TASKMAPR["lease_ttl_s"]
@@ -144,6 +152,14 @@ def _browser(request: BrowserRequest) -> AbstractContextManager[Browser]:
     from orchestration.adapters.selenium import open_browser  # noqa: PLC0415
 
     return open_browser(settings.BROWSER, request)
+
+
+@cache
+def _callback_post() -> CallbackPost:
+    # Brings an HTTP client, which web processes do without.
+    from orchestration.adapters.webhook_http import callback_post  # noqa: PLC0415
+
+    return callback_post
 
 
 def _embedder() -> Embedder | None:

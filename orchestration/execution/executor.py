@@ -21,6 +21,8 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from orchestration.delivering import EndedRuns
+from orchestration.dialects.webhook import CALLBACKS
 from orchestration.execution.claims import Claims
 from orchestration.execution.drive import HeldRun, engine_class, run_drive
 from orchestration.execution.heartbeats import Heartbeats, HeldRuns, repeat
@@ -33,7 +35,7 @@ from orchestration.services.run_end import successors_enqueue
 from orchestration.standby import holding
 from orchestration.standby.records import owner_key
 from orchestration.standby.rows import standby_enqueue
-from taskmapr.core import jobs, wired
+from taskmapr.core import wired
 from taskmapr.core.errors import DatabaseUnavailable
 from taskmapr.core.ports import WorkerInfo
 from taskmapr.core.run_kinds import run_kinds
@@ -46,8 +48,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a job waits for a free slot before it is put back into the queue.
 SLOT_WAIT_S: Final = 2.0
-#: Runs that are taken at most with one job of their queue.
-CROWD: Final = 32
 
 
 class RunExecutor:
@@ -69,6 +69,7 @@ class RunExecutor:
         self._slots = slots
         self._free = threading.Semaphore(slots)
         self._held = HeldRuns()
+        self._ended = EndedRuns()
         self._tasks: set[asyncio.Task[None]] = set()
         self._chores: list[asyncio.Task[None]] = []
         self._is_draining = False
@@ -93,20 +94,6 @@ class RunExecutor:
             return False
         self._thread.loop.call_soon_threadsafe(self._launch, run_id, stands_by)
         return True
-
-    def take_waiting(self, queue: str) -> None:
-        """Carry also what waits behind a job of this queue, as far as slots are free.
-
-        Celery's own hand-over costs as much as a short run; behind a crowd it would set the pace.
-        """
-        free = 0
-        while free < CROWD and not self._is_draining and self._free.acquire(blocking=False):
-            free += 1
-        waiting = wired.ports().queue.take(jobs.RUN_EXECUTE, queue=queue, most=free) if free else []
-        for (run_id,) in waiting:
-            self._thread.loop.call_soon_threadsafe(self._launch, UUID(run_id), False)
-        if unused := free - len(waiting):
-            self._free.release(unused)
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Run something short on the worker's loop, beside the runs."""
@@ -187,6 +174,14 @@ class RunExecutor:
             # After a lost lease this worker may hold the run anew by now.
             if self._held.get(run_id) is held:
                 del self._held[run_id]
+        self._tell_ended(held)
+
+    def _tell_ended(self, held: HeldRun) -> None:
+        """Callbacks of a run that is over are due."""
+        if held.claim.kind in CALLBACKS and held.writer.state.is_final:
+            telling = self._ended.add(held.run_id)
+            if telling is not None:
+                self._own(telling)
 
     async def _claimed(self, run_id: UUID, stands_by: bool) -> leases.Claim | None:
         if not stands_by:

@@ -2,6 +2,7 @@ from orchestration.models.approval import Approval
 from orchestration.models.artifact import Artifact
 from orchestration.models.circuit_setting import CircuitSetting
 from orchestration.models.command import Command
+from orchestration.models.delivery import Delivery, DeliveryAttempt
 from orchestration.models.effect import Effect
 from orchestration.models.erased import ErasedRuns
 from orchestration.models.event import RunEvent
@@ -11,12 +12,15 @@ from orchestration.models.idempotency_key import IdempotencyKey
 from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
 from orchestration.models.tool_trial import ToolTrial
+from orchestration.models.webhook_secret import SignedRequest, WebhookSecret
 
 __all__ = [
     "Approval",
     "Artifact",
     "CircuitSetting",
     "Command",
+    "Delivery",
+    "DeliveryAttempt",
     "Effect",
     "ErasedRuns",
     "FlowCall",
@@ -26,5 +30,7 @@ __all__ = [
     "Run",
     "RunEvent",
     "Session",
+    "SignedRequest",
     "ToolTrial",
+    "WebhookSecret",
 ]

@@ -78,6 +78,11 @@ def run_contents_erase(run_ids: list[UUID]) -> None:
             "UPDATE agent_approvals SET question = '{}', answer = NULL WHERE run_id = ANY(%s)",
             [run_ids],
         )
+        cursor.execute(
+            "UPDATE agent_delivery_attempts a SET excerpt = '', is_sealed = false"
+            " FROM agent_deliveries d WHERE d.id = a.delivery_id AND d.run_id = ANY(%s)",
+            [run_ids],
+        )
     Run.objects.filter(pk__in=run_ids).update(
         input={}, instructions="", content_erased_at=datetime.now(UTC)
     )

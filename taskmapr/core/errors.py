@@ -129,6 +129,12 @@ class SessionForbidden(NotAllowed):
     code, title = "session_forbidden", "Session belongs to another user"
 
 
+class InvalidSignature(NotAllowed):
+    """The request's signature does not fit, is older than five minutes, or was used before."""
+
+    code, title = "invalid_signature", "Invalid signature"
+
+
 class MissingApiKey(NotAuthenticated):
     """The request carries no key. Send it as `x-api-key`."""
 

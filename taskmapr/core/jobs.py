@@ -10,6 +10,8 @@ APPROVALS_EXPIRE = "orchestration.approvals_expire"
 PARTITIONS_ENSURE = "orchestration.partitions_ensure"
 RETENTION_APPLY = "orchestration.retention_apply"
 IDEMPOTENCY_KEYS_PRUNE = "orchestration.idempotency_keys_prune"
+#: Sends the callbacks whose time has come; also sent when a run with one has ended.
+DELIVERIES_SEND = "orchestration.deliveries_send"
 MCP_SERVERS_CHECK = "orchestration.mcp_servers_check"
 TOKENS_PRUNE = "users.tokens_prune"
 USERS_ERASE = "users.users_erase"
@@ -40,6 +42,7 @@ JOB_NAMES = (
     PARTITIONS_ENSURE,
     RETENTION_APPLY,
     IDEMPOTENCY_KEYS_PRUNE,
+    DELIVERIES_SEND,
     MCP_SERVERS_CHECK,
     TOKENS_PRUNE,
     USERS_ERASE,

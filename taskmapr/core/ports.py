@@ -263,6 +263,28 @@ class ToolServers(Protocol):
         """End every session and every process. Takes at most 10 s."""
 
 
+# Callbacks ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackAnswer:
+    """What a receiver answered. Header names are in lower case; at most 64 KiB of its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class CallbackPost(Protocol):
+    """Posts to addresses that users gave, and only where the operator's rules allow it."""
+
+    async def __call__(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float
+    ) -> CallbackAnswer:
+        """Follows no redirect. Raises AddressNotAllowed (nothing was connected to), UpstreamError
+        and TimedOut. Never retries: the caller decides."""
+
+
 # The queue ---------------------------------------------------------------------------------------
 
 
@@ -273,13 +295,6 @@ class QueuePort(Protocol):
         """Put one job on a queue; those of a greater priority (0 to 9) are taken first.
 
         Raises QueueUnavailable when it cannot be taken.
-        """
-
-    def take(self, job: str, *, queue: str, most: int) -> list[list[Any]]:
-        """Take jobs of this name from the head of a queue, at most so many, beside those that
-        the worker is given one by one. Returns their arguments; none when the queue is away.
-
-        For jobs that may get lost on the way: who takes them must look after them.
         """
 
 

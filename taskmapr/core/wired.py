@@ -10,6 +10,7 @@ from typing import Any
 from taskmapr.core.browser import OpenBrowser
 from taskmapr.core.ports import (
     AgentLoop,
+    CallbackPost,
     Embedder,
     LogTransport,
     LogTransportSync,
@@ -51,6 +52,8 @@ class Ports:
     close_tool_servers: Callable[[], Awaitable[None]]
     #: Browsers of tasks; imported on first use, in processes of tasks only.
     browser: OpenBrowser
+    #: Sends callbacks; imported on first use, in workers only.
+    callback_post: Callable[[], CallbackPost]
     new_log: Callable[[], LogTransport]
     new_signals: Callable[[], SignalsAsync]
     #: The log's announcements for a web process (`orchestration.log.reader.Announcements`).

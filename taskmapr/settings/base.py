@@ -12,7 +12,7 @@ from taskmapr.foundation.telemetry.logs import logging_config
 from taskmapr.settings.admin_look import UNFOLD  # noqa: F401 - read by the admin's theme
 from taskmapr.settings.browser import browser_of, esc_of
 from taskmapr.settings.cross_origin import *  # noqa: F403
-from taskmapr.settings.egress import egress_policy_of
+from taskmapr.settings.egress import egress_policy_of, webhook_secret_of
 from taskmapr.settings.env import ROOT, env
 from taskmapr.settings.knowledge import embedding_model_of, knowledge_root_of
 from taskmapr.settings.secrets import secrets_of, seeded_key_of
@@ -142,6 +142,12 @@ CELERY_BEAT_SCHEDULE = {
         (jobs.KNOWLEDGE_EMBED, _knowledge_every_s),
     )
 }
+# Callbacks have a queue of their own: strangers' servers are slow.
+CELERY_BEAT_SCHEDULE[jobs.DELIVERIES_SEND] = {
+    "task": jobs.DELIVERIES_SEND,
+    "schedule": env.number("TASKMAPR_DELIVERIES_EVERY_S", 5, minimum=0.5),
+    "options": {"queue": jobs.QUEUE_DELIVERIES, "expires": 60.0},
+}
 #: Makes the adapters of this process: `taskmapr.core.wired.Ports`.
 TASKMAPR_PORTS = "taskmapr.wiring.build"
 #: The queues that the workers of `manage.py up` serve.
@@ -231,6 +237,10 @@ TASKMAPR: dict[str, Any] = {
     "file_links_s": env.integer("TASKMAPR_FILE_LINKS_S", 3600, minimum=1),
     # threads with a kept database connection, per process that runs coroutines
     "database_threads": env.integer("TASKMAPR_DATABASE_THREADS", 4, minimum=1),
+    # Callbacks: signed with this unless their user has a secret of their own, ...
+    "webhook_secret": webhook_secret_of(env),
+    # ... and a receiver gets so long to answer.
+    "callback_timeout_s": env.number("TASKMAPR_CALLBACK_TIMEOUT_S", 15, minimum=0.1),
     # Tools of other servers over MCP; empty address: none but those of the admin.
     "mcp_base_url": env.text("MCP_BASE_URL").strip(),
     # Names of its tools that may be used; * means all.

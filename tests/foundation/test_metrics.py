@@ -28,6 +28,7 @@ NAMES = {
     "taskmapr_requests": "counter",
     "taskmapr_errors": "counter",
     "taskmapr_session_persistence": "counter",
+    "taskmapr_callbacks": "counter",
 }
 
 

@@ -52,6 +52,7 @@ class Figures:
     errors: Counter
     tool_calls: Counter
     persistence: Counter
+    callbacks: Counter
     stream_duration: Histogram
     first_token: Histogram
     token_rate: Histogram
@@ -97,6 +98,7 @@ def figures() -> Figures:
         persistence=counter(
             "taskmapr_session_persistence_total", "Where sessions of new runs are kept", "result"
         ),
+        callbacks=counter("taskmapr_callbacks_total", "Attempts to send a callback", "status"),
         stream_duration=histogram(
             "taskmapr_stream_duration_seconds", "From a stream's first byte to its last", _STREAM_S
         ),
@@ -145,6 +147,11 @@ def tool_counted(*, tool: str, provider: str, ok: bool) -> None:
 
 def persistence_counted(result: Persistence) -> None:
     figures().persistence.labels(result).inc()
+
+
+def callback_counted(status: str) -> None:
+    """status: delivered, failed, disabled, or pending when it is tried again."""
+    figures().callbacks.labels(status).inc()
 
 
 def stream_opened() -> None:

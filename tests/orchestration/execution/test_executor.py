@@ -16,7 +16,7 @@ from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.execution import executor as executor_module
 from orchestration.execution.drive import HeldRun
 from orchestration.execution.executor import RunExecutor
-from orchestration.models import Command, Run
+from orchestration.models import Command, Delivery, Run
 from orchestration.models.command import CommandKind
 from orchestration.services.run_end import command_send, run_cancel
 from orchestration.standby.records import owner_key
@@ -25,6 +25,7 @@ from taskmapr.core import jobs, wired
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.foundation import aio
 from tests.fakes import RecordingQueue
+from tests.orchestration.callbacks import registered, told
 from tests.orchestration.conftest import StartRun
 from tests.orchestration.engines.driving import refreshed, use_engine
 from tests.orchestration.logs import kinds
@@ -220,21 +221,23 @@ def test_a_clean_stop_hands_back_what_is_not_done_in_time(make: Make, start: Sta
     executor.stop = lambda: None  # type: ignore[method-assign] - the fixture would stop it again
 
 
-@pytest.mark.req("TQ-18")
-def test_what_waits_behind_a_job_is_taken_as_far_as_slots_are_free(
-    make: Make, start: StartRun, redis_url: str
+@pytest.mark.req("IN-40")
+def test_the_end_of_a_run_with_a_callback_calls_for_its_sending(
+    make: Make, start: StartRun, queue: RecordingQueue
 ) -> None:
-    executor = make(_forever, slots=3)
-    runs = [start(session_id=f"s-{n}") for n in range(5)]
-    queue = wiring.build().queue
-    wired.wire(replace(wired.ports(), queue=queue))
-    for run in runs[1:]:
-        queue.enqueue(jobs.RUN_EXECUTE, str(run.pk), queue="tests.crowd")
+    async def at_once(held: HeldRun) -> None:
+        """Nothing to do."""
 
-    executor.take(runs[0].pk)
-    executor.take_waiting("tests.crowd")
+    executor = make(at_once)
+    run, other = start(), start(session_id="s-2")
+    with told():
+        delivery = registered(run, "https://hooks.example.com/")
+        executor.take(other.pk)
+        until(lambda: refreshed(other).status == "succeeded")
+        executor.take(run.pk)
 
-    until(lambda: Run.objects.filter(status="running").count() == 3)
-    left = queue.take(jobs.RUN_EXECUTE, queue="tests.crowd", most=9)
-    assert left == [[str(run.pk)] for run in runs[3:]]
-    executor.take_waiting("tests.crowd")  # no slot is free, so nothing is asked for
+        send = (jobs.DELIVERIES_SEND, (), jobs.QUEUE_DELIVERIES)
+        until(lambda: send in queue.jobs)
+
+    assert queue.jobs.count(send) == 1
+    assert Delivery.objects.get(pk=delivery.pk).status == "pending"

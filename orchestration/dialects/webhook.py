@@ -1,0 +1,61 @@
+"""The body of a callback (Standard Webhooks: `type`, `timestamp`, `data`), version of 2026.
+
+`data` is the object that clients also get when they ask for the run, made by the code that answers
+them: which, says one row per kind of run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from taskmapr.core import run_state
+
+_ENDS: Final = {
+    run_state.SUCCEEDED: "completed",
+    run_state.FAILED: "failed",
+    run_state.TIMED_OUT: "failed",
+    run_state.CANCELLED: "cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """How runs of one kind are told of.
+
+    noun: the first half of `type`. document: dotted path `module:name` of a function that takes a
+    run's id and gives the object that its owner gets: JSON that orjson can write. Sync; may read
+    the database.
+    """
+
+    noun: str
+    document: str
+
+
+CALLBACKS: Final[dict[str, Callback]] = {}
+
+
+def callback_add(kind: str, callback: Callback) -> None:
+    """Runs of this kind may have callbacks. A kind is given once."""
+    if kind in CALLBACKS:
+        raise ValueError(f"runs of kind {kind} have a callback already")
+    CALLBACKS[kind] = callback
+
+
+def webhook_type(noun: str, status: str) -> str:
+    """status: a final one, as stored. Raises KeyError for others."""
+    return f"{noun}.{_ENDS[status]}"
+
+
+def webhook_body(*, noun: str, status: str, at: datetime, data: Mapping[str, Any]) -> bytes:
+    """The raw body, as it is signed and sent. at: when the run ended."""
+    told = {
+        "type": webhook_type(noun, status),
+        "timestamp": at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+        "data": data,
+    }
+    return orjson.dumps(told)
