@@ -20,6 +20,7 @@ class OrchestrationConfig(AppConfig):
         wired.wire(import_string(settings.TASKMAPR_PORTS)())
         import_module("orchestration.tools.ui").register()
         import_module("orchestration.tools.knowledge").register()
+        import_module("orchestration.tools.memory").register()
         import_module("orchestration.task_types.sources").task_types_register()
         # By name: neither module can be imported before the models are there.
         import_string("taskmapr.users.services.erasure.eraser_register")(

@@ -1,3 +1,3 @@
-from memory.admin import items, knowledge
+from memory.admin import items, knowledge, owners
 
-__all__ = ["items", "knowledge"]
+__all__ = ["items", "knowledge", "owners"]

@@ -1,4 +1,4 @@
-"""What is remembered, for operators: whose, how much and since when, never what."""
+"""What is remembered, for operators: whose, how much, since when and how found, never what."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from django.utils.safestring import SafeString
 
 from memory.models import MemoryItem
 from memory.services.items import memory_items_delete
+from taskmapr.core import wired
 from taskmapr.foundation.admin import ReadOnlyAdmin, confirmed_action
-from taskmapr.foundation.badges import when
-from taskmapr.foundation.figures import NONE, bytes_text
+from taskmapr.foundation.badges import status_badge, two_lines, when
+from taskmapr.foundation.figures import NONE, bytes_text, short_id
 
 
 @confirmed_action(
@@ -27,25 +28,56 @@ def delete_owners_memory(item: MemoryItem) -> None:
 
 @admin.register(MemoryItem)
 class MemoryItemAdmin(ReadOnlyAdmin):
-    list_display = ("user", "tagged", "namespace", "size", "written", "expires")
+    list_display = ("what", "user", "namespace", "kind", "meaning", "size", "written", "expires")
     list_display_links = None
     list_select_related = ("user",)
-    list_filter = ("namespace", "created_at")
+    list_filter = ("namespace", "is_preference", "created_at")
     search_fields = ("user__email",)
-    search_help_text = "The beginning of an owner's address"
+    search_help_text = "A part of an owner's address"
     date_hierarchy = "created_at"
     ordering = ("-id",)
     actions = (delete_owners_memory,)
     empty_title = "Nothing is remembered"
-    empty_text = "Assistants write here what people want them to keep in mind."
-    fields = ("id", "user", "namespace", "tags", "size_bytes", "source_run_id", "created_at")
+    empty_text = "Assistants and programs write here what people want them to keep in mind."
+    fields = (
+        "id",
+        "user",
+        "namespace",
+        "is_preference",
+        "size_bytes",
+        "embedding_model",
+        "embedding_refusal",
+        "source_run_id",
+        "created_at",
+        "expires_at",
+    )
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer("sealed", "embedding")
+        return super().get_queryset(request).defer("sealed", "keywords", "embedding")
 
-    @admin.display(description="Tags")
-    def tagged(self, item: MemoryItem) -> str:
-        return ", ".join(item.tags) or NONE
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """The list of owners leads to one owner's items."""
+        return lookup == "user__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description="Item", ordering="id")
+    def what(self, item: MemoryItem) -> str:
+        return short_id(item.pk)
+
+    @admin.display(description="Kind", ordering="is_preference")
+    def kind(self, item: MemoryItem) -> str:
+        return "preference" if item.is_preference else NONE
+
+    @admin.display(description="Found by meaning", ordering="embedding_model")
+    def meaning(self, item: MemoryItem) -> SafeString:
+        embedder = wired.ports().embedder
+        if embedder is None:
+            return status_badge("cancelled", "by words alone")
+        if item.embedding_model != embedder.model:
+            return status_badge("waiting", "waiting")
+        if item.embedding_refusal:
+            refused = status_badge("degraded", "by words alone")
+            return two_lines(refused, item.embedding_refusal, is_wide=True)
+        return status_badge("ok", "embedded")
 
     @admin.display(description="Size", ordering="size_bytes")
     def size(self, item: MemoryItem) -> str:

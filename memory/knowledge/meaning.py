@@ -50,7 +50,7 @@ class Meanings:
             (vector,) = await embedder.embed([text], timeout_s=PATIENCE_S)
         except (ModelFailed, ModelNotConfigured) as error:
             self._pauses_until = time.monotonic() + PAUSE_S
-            logger.warning("Knowledge is searched by words alone for %g s: %s", PAUSE_S, error)
+            logger.warning("Searches go by words alone for %g s: %s", PAUSE_S, error)
             return None
         return self._remember(key, Meaning(vector, embedder.model))
 

@@ -41,9 +41,9 @@ _SESSIONS: Final = """
 """
 _PREFERENCES: Final = """
 (SELECT created_at, NULL::text, NULL::text, NULL::text, id, sealed FROM memory_memoryitem
- WHERE user_id = %(user)s AND tags @> ARRAY['preference']::varchar(64)[]
+ WHERE user_id = %(user)s AND is_preference
    AND (expires_at IS NULL OR expires_at > now())
- ORDER BY id DESC LIMIT %(preferences)s)
+ ORDER BY created_at DESC LIMIT %(preferences)s)
 """
 
 

@@ -225,6 +225,12 @@ class TaskNotFound(NotFound):
     code, title = "task_not_found", "Task not found"
 
 
+class MemoryNotFound(NotFound):
+    """The caller has no memory item with this id."""
+
+    code, title = "memory_not_found", "Memory item not found"
+
+
 class FileNotFound(NotFound):
     """There is no such file, its link has expired, or it is not yours."""
 

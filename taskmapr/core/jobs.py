@@ -21,6 +21,8 @@ MODEL_TRY = "agents_cfg.model_try"
 TOOL_TRY = "orchestration.tool_try"
 KNOWLEDGE_REFRESH = "memory.knowledge_refresh"
 KNOWLEDGE_EMBED = "memory.knowledge_embed"
+MEMORY_ITEMS_EMBED = "memory.items_embed"
+MEMORY_ITEMS_RESEAL = "memory.items_reseal"
 
 QUEUE_CHORES = "chores"
 #: Callbacks wait for strangers' servers, so they have a queue of their own.
@@ -50,4 +52,6 @@ JOB_NAMES = (
     TOOL_TRY,
     KNOWLEDGE_REFRESH,
     KNOWLEDGE_EMBED,
+    MEMORY_ITEMS_EMBED,
+    MEMORY_ITEMS_RESEAL,
 )

@@ -69,7 +69,7 @@ SIDEBAR = [
         "Work",
         _item("Runs", "bolt", "orchestration_run"),
         _item("Sessions", "forum", "orchestration_session"),
-        _item("Memory", "bookmark", "memory_memoryitem"),
+        _item("Memory", "bookmark", "memory_memoryowner"),
         _item("Erased runs", "auto_delete", "orchestration_erasedruns"),
     ),
     _group(

@@ -140,6 +140,8 @@ CELERY_BEAT_SCHEDULE = {
         (jobs.USERS_ERASE, 3600.0),
         (jobs.KNOWLEDGE_REFRESH, _knowledge_every_s),
         (jobs.KNOWLEDGE_EMBED, _knowledge_every_s),
+        (jobs.MEMORY_ITEMS_EMBED, _knowledge_every_s),
+        (jobs.MEMORY_ITEMS_RESEAL, 3600.0),
     )
 }
 # Callbacks have a queue of their own: strangers' servers are slow.

@@ -27,7 +27,7 @@ def test_the_list_says_whose_and_how_much_and_never_what(root: Client, ada: User
 
     assert "ada@example.org" in pages[0]
     assert "preference" in pages[0]
-    assert "12" in pages[0]
+    assert "12 B" in pages[0]
     for page in pages:
         assert "quetzalwords" not in page
         assert item.sealed not in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,8 @@ from django.db import connections
 from memory.knowledge import meaning
 from memory.knowledge.meaning import meanings
 from memory.models import KnowledgeChunk, KnowledgeCollection
-from memory.services import knowledge_embed as service
-from memory.services.knowledge_embed import knowledge_embed
+from memory.services import embedding
+from memory.services.knowledge_embed import LOCK, knowledge_embed
 from memory.services.knowledge_index import knowledge_collection_reindex, knowledge_refresh
 from taskmapr.core import wired
 from taskmapr.core.errors import ModelFailed, ModelRequestRefused
@@ -45,13 +45,6 @@ class Axes:
 
 
 @pytest.fixture
-def use() -> Iterator[Callable[[Axes | None], None]]:
-    real = wired.ports()
-    yield lambda embedder: wired.wire(replace(real, embedder=embedder))
-    wired.wire(real)
-
-
-@pytest.fixture
 def axes(use: Callable[[Any], None]) -> Axes:
     embedder = Axes()
     use(embedder)
@@ -78,7 +71,7 @@ def test_every_piece_gets_a_vector_once(folder: Folder, axes: Axes) -> None:
 def test_pieces_go_out_in_batches(
     folder: Folder, axes: Axes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "BATCH", 2)
+    monkeypatch.setattr(embedding, "BATCH", 2)
     for n in range(5):
         folder.write(f"tea/{n}.md")
     knowledge_refresh()
@@ -185,9 +178,9 @@ def test_no_text_is_sent_by_two_processes(folder: Folder, axes: Axes) -> None:
     folder.write("tea/a.md")
     knowledge_refresh()
     with connections["default"].copy().cursor() as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [service._LOCK])
+        other.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         assert knowledge_embed() == 0
-        other.execute("SELECT pg_advisory_unlock(%s)", [service._LOCK])
+        other.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
     assert axes.asked == []
     assert knowledge_embed() == 1
