@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from taskmapr.core.errors import ToolServerUnavailable
-from taskmapr.core.ports import ToolServerAddress, ToolServerReport
+from taskmapr.core.ports import ToolProgress, ToolServerAddress, ToolServerReport
 
 
 class NoToolServers:
@@ -30,6 +30,8 @@ class NoToolServers:
         arguments: Mapping[str, Any],
         *,
         meta: Mapping[str, Any] | None = None,
+        on_progress: ToolProgress | None = None,
+        whole: bool = False,
     ) -> NoReturn:
         raise ToolServerUnavailable(f"{address.name}: {self._reason}")
 

@@ -15,8 +15,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from orchestration.adapters.mcp_keeper import Keeper
+from orchestration.adapters.mcp_results import result_json, result_whole
 from orchestration.adapters.mcp_session import CLOSE_S
-from taskmapr.core.ports import ToolServerAddress, ToolServerReport
+from taskmapr.core.ports import ToolProgress, ToolServerAddress, ToolServerReport
 
 # What goes wrong with a server is told once, by whoever notices that its state changed.
 for _name in ("mcp", "httpx2", "httpcore2"):
@@ -47,8 +48,12 @@ class McpSessions:
         arguments: Mapping[str, Any],
         *,
         meta: Mapping[str, Any] | None = None,
+        on_progress: ToolProgress | None = None,
+        whole: bool = False,
     ) -> Any:
-        return await self._keeper(address).call(tool, dict(arguments), dict(meta or {}))
+        keeper = self._keeper(address)
+        result = await keeper.call(tool, dict(arguments), dict(meta or {}), on_progress)
+        return result_whole(result) if whole else result_json(result)
 
     async def close(self) -> None:
         for keeper in list(self._keepers):

@@ -21,11 +21,11 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from orchestration.adapters.mcp_failures import reason_of, without_secrets
-from orchestration.adapters.mcp_results import error_text, result_json
+from orchestration.adapters.mcp_results import error_text
 from orchestration.adapters.mcp_session import Session
 from orchestration.page.text import storable, storable_json
 from taskmapr.core.errors import OutcomeUnknown, ToolCallFailed, ToolServerUnavailable
-from taskmapr.core.ports import FoundTool, ToolServerAddress, ToolServerReport
+from taskmapr.core.ports import FoundTool, ToolProgress, ToolServerAddress, ToolServerReport
 
 #: Seconds until a server that could not be reached is tried again: the first time, and at most.
 FIRST_PAUSE_S: Final = 1.0
@@ -79,15 +79,21 @@ class Keeper:
             self._drop(self._session)
             return ToolServerReport(server_id=server_id, problem=self._words_for(error))
 
-    async def call(self, tool: str, arguments: dict[str, Any], meta: dict[str, Any]) -> Any:
-        """See ToolServers.call."""
+    async def call(
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        meta: dict[str, Any],
+        on_progress: ToolProgress | None = None,
+    ) -> CallToolResult:
+        """See ToolServers.call; the result is not an error's."""
         try:
-            result = await self._on_session(partial(_call, tool, arguments, meta))
+            result = await self._on_session(partial(_call, tool, arguments, meta, on_progress))
         except CALL_ERRORS as error:
             raise self._failure(error) from None
         if result.is_error:
             raise ToolCallFailed(without_secrets(error_text(result), self.address))
-        return result_json(result)
+        return result
 
     def _failure(self, error: Exception) -> ToolCallFailed:
         """What a call is said to have ended with that raised this."""
@@ -186,9 +192,22 @@ class Keeper:
 
 
 async def _call(
-    tool: str, arguments: dict[str, Any], meta: dict[str, Any], session: Session
+    tool: str,
+    arguments: dict[str, Any],
+    meta: dict[str, Any],
+    on_progress: ToolProgress | None,
+    session: Session,
 ) -> CallToolResult:
-    return await session.client.call_tool(tool, arguments, meta=cast("Any", meta or None))
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        if on_progress is not None:
+            on_progress(progress, total, storable(message or "", 500))
+
+    return await session.client.call_tool(
+        tool,
+        arguments,
+        progress_callback=told if on_progress is not None else None,
+        meta=cast("Any", meta or None),
+    )
 
 
 async def _report_of(server_id: int, session: Session) -> ToolServerReport:

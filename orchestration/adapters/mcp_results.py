@@ -8,6 +8,7 @@ import mcp_types as types
 import orjson
 
 MAX_BYTES: Final = 131_072
+MAX_WHOLE_BYTES: Final = 1_048_576
 CUT: Final = "… (cut)"
 
 
@@ -25,6 +26,19 @@ def result_json(result: types.CallToolResult) -> Any:
     if all(isinstance(part, str) for part in parts):
         return _bounded("\n".join(parts))
     return _bounded(parts)
+
+
+def result_whole(result: types.CallToolResult) -> dict[str, Any]:
+    """{content, structured, is_error} as the protocol spells them. What is too large is left out
+    and said so."""
+    content = [
+        block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in result.content
+    ]
+    whole = {"content": content, "structured": result.structured_content, "is_error": False}
+    if len(orjson.dumps(whole, default=str)) <= MAX_WHOLE_BYTES:
+        return whole
+    note = {"type": "text", "text": f"The result has more than {MAX_WHOLE_BYTES >> 20} MiB {CUT}"}
+    return {**whole, "content": [note], "structured": None}
 
 
 def error_text(result: types.CallToolResult) -> str:

@@ -228,6 +228,10 @@ class ToolServerReport:
     tools: Sequence[FoundTool] = ()
 
 
+#: (how far, of how much if that is known, a text that may be empty), as a server tells it.
+ToolProgress = Callable[[float, float | None, str], None]
+
+
 class ToolServers(Protocol):
     """Sessions with MCP servers, kept open and opened anew when they break. For one event loop."""
 
@@ -248,8 +252,14 @@ class ToolServers(Protocol):
         arguments: Mapping[str, Any],
         *,
         meta: Mapping[str, Any] | None = None,
+        on_progress: ToolProgress | None = None,
+        whole: bool = False,
     ) -> Any:
         """Call a tool and give its result as JSON, at most 128 KiB of it.
+
+        `on_progress` hears what the server tells meanwhile. `whole`: the result as programs want
+        it, {content: [...], structured, is_error: false} in the protocol's own members, at most
+        1 MiB of it; otherwise the part of it that models read.
 
         Opens the session if there is none. Has no deadline of its own beyond connecting: the caller
         gives up by cancelling, and the server is told, but may go on. Never sends a call twice that
