@@ -26,6 +26,9 @@ class OrchestrationConfig(AppConfig):
         import_string("taskmapr.users.services.erasure.eraser_register")(
             "orchestration", import_string("orchestration.services.retention.user_runs_erase")
         )
+        import_string("taskmapr.foundation.http.breaker_settings.limits_read_by")(
+            import_string("orchestration.selectors.circuits.circuit_limits")
+        )
         for module in settings.TASKMAPR["tool_modules"]:
             import_module(module)
         registry.close()

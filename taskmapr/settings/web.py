@@ -18,7 +18,7 @@ MIDDLEWARE = [
 ]
 
 #: Paths below these answer programs (JSON errors, no cookies); all others answer people.
-API_PREFIXES = ("/api", "/health", "/metrics", "/openapi.json")
+API_PREFIXES = ("/api", "/jobs", "/health", "/metrics", "/openapi.json")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["taskmapr.users.authentication.Principal"],

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import uvicorn
 from mcp.server import MCPServer
-from mcp.server.mcpserver import Image
+from mcp.server.mcpserver import Context, Image
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
@@ -52,6 +52,14 @@ async def stubborn(seconds: float) -> str:
     with anyio.CancelScope(shield=True):
         await anyio.sleep(seconds)
     return "at last"
+
+
+@server.tool(annotations=READS, structured_output=False)
+async def count(to: int, ctx: Context[Any]) -> str:
+    """Count, and tell how far it is."""
+    for number in range(1, to + 1):
+        await ctx.report_progress(number, to, f"{number} of {to}")
+    return "counted"
 
 
 @server.tool(annotations=READS)
