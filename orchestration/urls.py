@@ -11,7 +11,6 @@ from orchestration.api.overlay import (
     RunCancelApi,
     RunStreamApi,
 )
-from orchestration.api.resume import JobResumeApi
 
 urlpatterns = [
     path("api/taskmapr/orchestrate", OrchestrateApi.as_view()),
@@ -22,5 +21,4 @@ urlpatterns = [
     path("api/chat/<str:session_key>", ChatApi.as_view()),
     path("api/stream/<str:session_key>", ChatStreamApi.as_view()),
     path("api/history/<str:session_key>", HistoryApi.as_view()),
-    path("jobs/<str:job_id>/resume", JobResumeApi.as_view()),
 ]

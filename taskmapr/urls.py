@@ -29,6 +29,7 @@ urlpatterns = [
     path("docs", docs_page, name="docs"),
     path("redoc", redoc_page, name="redoc"),
     path("", include("orchestration.urls")),
+    path("", include("orchestration.api.flow_urls")),
     path("", include("taskmapr.foundation.urls")),
     path("api/v1/", include("taskmapr.users.urls")),
     path("console/", include("taskmapr.demo.urls")),

@@ -38,6 +38,7 @@ class Request:
     path: str
     headers: dict[str, str]
     body: Any
+    raw: bytes = b""
 
 
 class FlowEngine:
@@ -84,7 +85,7 @@ async def _request(reader: asyncio.StreamReader) -> Request:
         for name, _, value in (line.partition(":") for line in head[1:] if line)
     }
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Request(method, path, headers, json.loads(body) if body else None)
+    return Request(method, path, headers, json.loads(body) if body else None, body)
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from orchestration.api import resume_described as described
-from orchestration.services.flow_resume import flow_resume
+from orchestration.services.flow_resume import SignedRequest, flow_resume
+from orchestration.services.webhook_secrets import is_signed
 from taskmapr.core.errors import JobNotFound, NotAllowed
 from taskmapr.foundation.json_bodies import JsonParser
 
@@ -32,7 +33,7 @@ class TextParser(BaseParser):
 
 class JobResumeApi(APIView):
     """The token in the address is what admits: no account, no key, no limit by address, since one
-    engine answers for everybody."""
+    engine answers for everybody. A request that is signed must be signed rightly."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -46,5 +47,8 @@ class JobResumeApi(APIView):
         token = request.query_params.get("token", "")
         if not 0 < len(token) <= _TOKEN_LENGTH:
             raise NotAllowed("The address must carry the job's token.")
-        flow_resume(run_id=UUID(hex=job_id[4:]), answer=request.data, token=token)
+        # Before it is parsed: the signature is made of the bytes.
+        raw = request._request.body
+        signed = SignedRequest(request.headers, raw) if is_signed(request.headers) else None
+        flow_resume(run_id=UUID(hex=job_id[4:]), answer=request.data, token=token, signed=signed)
         return Response({"job_id": job_id, "status": "resumed"})

@@ -28,5 +28,5 @@ JOB_RESUME: Final = described(
             record({"job_id": text(), "status": one_of("resumed")}), "The job goes on with it."
         )
     },
-    problems=(errors.JobNotFound, errors.NotAllowed),
+    problems=(errors.JobNotFound, errors.NotAllowed, errors.InvalidSignature),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -20,17 +22,30 @@ from orchestration.services.flow_calls import (
     token_hash,
 )
 from orchestration.services.pausing import approval_settle
+from orchestration.services.webhook_secrets import signed_request_verify
 from taskmapr.core.errors import JobNotFound, NotAllowed, RunNotFound
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """Headers and the raw body, over which a signature was made."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
 @transaction.atomic
-def flow_resume(*, run_id: UUID, answer: Any, token: str | None) -> None:
+def flow_resume(
+    *, run_id: UUID, answer: Any, token: str, signed: SignedRequest | None = None
+) -> None:
     """Take a workflow's answer, once, and let its run go on.
 
-    `token`: the one of the address that the workflow was given; None: the caller has shown who it
-    is in another way. Raises JobNotFound, and NotAllowed for a wrong token, a second answer, one
+    `token`: the one of the address that the workflow was given. `signed`: the request as it came,
+    when it claims to be signed: then the signature must be one of the run's owner. It never stands
+    in for the token: all users without a secret of their own share one.
+    Raises JobNotFound, InvalidSignature, and NotAllowed for a wrong token, a second answer, one
     that comes too late, and a run that waits for no workflow; nothing changes then.
     """
     try:
@@ -39,8 +54,10 @@ def flow_resume(*, run_id: UUID, answer: Any, token: str | None) -> None:
         raise JobNotFound from None
     except FlowCall.DoesNotExist:
         raise NotAllowed("The job waits for no answer.") from None
-    if token is not None and not hmac.compare_digest(token_hash(token), call.token_hash):
+    if not hmac.compare_digest(token_hash(token), call.token_hash):
         raise NotAllowed("The token is not this job's.")
+    if signed is not None:
+        signed_request_verify(headers=signed.headers, body=signed.body, owner_id=run.owner_id)
     if call.state == FlowCallState.ANSWERED or run.is_final:
         raise NotAllowed("The job has its answer, or is over.")
     # The database's clock decides what is too late.

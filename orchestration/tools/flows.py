@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -21,6 +21,7 @@ from orchestration.services.flow_calls import (
     flow_call_forget,
     flow_call_wait,
 )
+from orchestration.services.webhook_secrets import secrets_of, signature_headers
 from orchestration.targets.flows import (
     FlowTarget,
     flow_auth,
@@ -104,9 +105,21 @@ class FlowAnswer:
 class _Request:
     url: str
     method: str
-    headers: Mapping[str, str]
-    body: bytes
+    job_id: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     policy: EgressPolicy
+    signing: list[str] = field(repr=False)
+
+    def signed_headers(self) -> dict[str, str]:
+        """Signed anew for each attempt: the time is part of it."""
+        if not self.signing:
+            return dict(self.headers)
+        message_id = "msg_" + self.job_id.removeprefix("job_")
+        return {
+            **self.headers,
+            **signature_headers(message_id=message_id, body=self.body, secrets=self.signing),
+        }
 
 
 class _Failed(Exception):
@@ -146,7 +159,7 @@ async def flow_call(
     url = flow_url(flow, intent)
     run_id = UUID(hex=job_id.removeprefix("job_"))
     limit_s = min(flow.timeout_s, ctx.left_s)
-    begun, secret = await in_database(_begin, flow, run_id, limit_s)
+    begun, keys = await in_database(_begin, flow, run_id, UUID(user_id), limit_s)
     if begun.state != "send":
         return _later(flow, begun)
     body = flow_body(
@@ -157,7 +170,7 @@ async def flow_call(
         user_id=user_id,
         callback_url=resume_url(job_id, begun.token),
     )
-    request = _request(flow, url, job_id, orjson.dumps(body), secret)
+    request = _request(flow, url, job_id, orjson.dumps(body), keys)
     try:
         answer = await _attempts(flow, request, job_id, limit_s, ctx)
     except _Failed as failed:
@@ -169,11 +182,31 @@ async def flow_call(
     return FlowAnswer(result=answer)
 
 
-def _begin(flow: FlowTarget, run_id: UUID, limit_s: float) -> tuple[BegunCall, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Keys:
+    """What a call shows: the secret that its flow names, and what signs for its user."""
+
+    secret: str = field(default="", repr=False)
+    signing: list[str] = field(default_factory=list, repr=False)
+
+
+def _begin(
+    flow: FlowTarget, run_id: UUID, owner_id: UUID, limit_s: float
+) -> tuple[BegunCall, _Keys]:
     # A secret that is missing must not leave a call behind that looks sent.
     secret = secret_read(flow.secret) if flow.secret else ""
     begun = flow_call_begin(run_id=run_id, limit_s=limit_s, may_repeat=flow.is_retry_safe)
-    return begun, secret
+    if begun.state != "send":
+        return begun, _Keys()
+    return begun, _Keys(secret=secret, signing=_signing(owner_id))
+
+
+def _signing(owner_id: UUID) -> list[str]:
+    """Engines know us by their header; a signature is more than that, where one can be made."""
+    try:
+        return secrets_of(owner_id)
+    except NotConfigured:
+        return []
 
 
 def _later(flow: FlowTarget, begun: BegunCall) -> FlowAnswer:
@@ -192,18 +225,20 @@ def _is_accepted(answer: Any) -> bool:
     return isinstance(answer, dict) and answer.get("accepted") is True
 
 
-def _request(flow: FlowTarget, url: str, job_id: str, body: bytes, secret: str) -> _Request:
+def _request(flow: FlowTarget, url: str, job_id: str, body: bytes, keys: _Keys) -> _Request:
     return _Request(
         url=url,
         method=flow.method,
+        job_id=job_id,
         body=body,
         policy=_operators_policy(url),
+        signing=keys.signing,
         headers={
             "Content-Type": "application/json",
             "Accept": "application/json, text/*;q=0.9",
             "Idempotency-Key": job_id,
             "X-TaskMapr-Job-Id": job_id,
-            **flow_auth(flow, secret),
+            **flow_auth(flow, keys.secret),
         },
     )
 
@@ -260,7 +295,7 @@ async def _attempt(flow: FlowTarget, request: _Request, left_s: float) -> Any:
                 request.url,
                 policy=request.policy,
                 deadline_s=left_s,
-                headers=request.headers,
+                headers=request.signed_headers(),
                 body=request.body,
                 answer_bytes=ANSWER_BYTES,
             )

@@ -108,7 +108,7 @@ async def test_lists_and_calls_over_every_transport_and_revision(
     assert report.revision == REVISIONS[request.node.callspec.params["address"]]
     assert report.software == "test-tools 1.2.3"
     tools = {tool.name: tool for tool in report.tools}
-    assert len(tools) == 11
+    assert len(tools) == 12
     assert tools["echo"].summary == "Say the text again."
     assert tools["echo"].input_schema["required"] == ["text"]
     assert (tools["echo"].is_read_only, tools["echo"].is_destructive) == (True, None)

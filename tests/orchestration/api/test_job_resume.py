@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from orchestration.models import FlowCall, Run
 from orchestration.services.flow_calls import flow_call_begin, flow_call_wait
 from orchestration.services.run_end import run_fail
+from orchestration.services.webhook_secrets import signature_headers
 from taskmapr.core.errors import WorkerLost
 from tests.orchestration.api.conftest import Call
 from tests.orchestration.conftest import StartRun
@@ -126,6 +128,26 @@ def test_a_job_that_is_over_takes_no_answer(call: Call, waiting: Waiting) -> Non
     run_fail(run_id=waiting.run.pk, error=WorkerLost())
 
     assert call("POST", waiting.address, {}, user=None).status == 403
+
+
+@pytest.mark.req("IN-40")
+def test_a_signature_must_be_right_and_comes_beside_the_token(
+    call: Call, waiting: Waiting, settings: Any
+) -> None:
+    secret = "whsec_" + base64.b64encode(b"x" * 32).decode()
+    settings.TASKMAPR = {**settings.TASKMAPR, "webhook_secret": secret}
+    body = b'{"n": 1}'
+    signed = signature_headers(message_id="msg_1", body=body, secrets=[secret])
+    named = {name.replace("-", "_"): value for name, value in signed.items()}
+
+    changed = call("POST", waiting.address, b'{"n": 2}', user=None, **named)
+    without = call("POST", waiting.address.partition("?")[0], body, user=None, **named)
+    right = call("POST", waiting.address, body, user=None, **named)
+
+    assert (changed.status, changed.json["code"]) == (403, "invalid_signature")
+    assert (without.status, without.json["code"]) == (403, "not_allowed")
+    assert right.status == 200
+    assert waiting.answer == {"n": 1}
 
 
 def test_broken_json_is_refused(call: Call, waiting: Waiting) -> None:

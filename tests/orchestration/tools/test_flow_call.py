@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from standardwebhooks.webhooks import Webhook
 
 from agents_cfg.models import Secret
 from agents_cfg.services.secrets import secret_save
@@ -74,7 +76,7 @@ class Calling:
             intent="gmail.triage",
             inputs={"since": "24h"},
             context={"trace_id": "t1"},
-            user_id="u1",
+            user_id=str(self.run.owner_id),
             ctx=ctx,
         )
 
@@ -108,9 +110,21 @@ async def test_sends_what_the_workflow_needs(calling: Calling) -> None:
         "inputs": {"since": "24h"},
         "context": {"trace_id": "t1"},
         "job_id": job_id,
-        "user_id": "u1",
+        "user_id": str(calling.run.owner_id),
     }
     assert f"/jobs/{job_id}/resume?token=" in callback_url
+
+
+@pytest.mark.req("IN-23", "IN-40")
+async def test_signs_each_attempt(calling: Calling, settings: Any) -> None:
+    secret = "whsec_" + base64.b64encode(b"x" * 32).decode()
+    settings.TASKMAPR = {**settings.TASKMAPR, "webhook_secret": secret}
+    async with playing(Reply(status=429), Reply({"ok": 1})) as engine:
+        await calling(engine)
+
+    for sent in engine.requests:
+        assert Webhook(secret).verify(sent.raw, sent.headers) == sent.body
+    assert len({sent.headers["webhook-id"] for sent in engine.requests}) == 1
 
 
 @pytest.mark.req("IN-25")
