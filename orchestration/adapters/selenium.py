@@ -140,6 +140,14 @@ class SeleniumBrowser:
         raise ElementTimeout(f"Nothing on the page fits {' or '.join(wanted)} ({timeout_s:g} s).")
 
     @_translated
+    def wait_until(self, is_so: Callable[[], bool], *, timeout_s: float) -> bool:
+        for _ in self._moments(timeout_s):
+            self._check_place()
+            if is_so():
+                return True
+        return False
+
+    @_translated
     def shows(self, selector: str) -> bool:
         return bool(selector) and self._visible(selector) is not None
 

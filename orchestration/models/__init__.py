@@ -1,5 +1,6 @@
 from orchestration.models.approval import Approval
 from orchestration.models.artifact import Artifact
+from orchestration.models.batch import ApprovalOutcome, BatchApproval, BatchLease
 from orchestration.models.circuit_setting import CircuitSetting
 from orchestration.models.command import Command
 from orchestration.models.delivery import Delivery, DeliveryAttempt
@@ -11,12 +12,16 @@ from orchestration.models.flow_mapping import FlowMapping
 from orchestration.models.idempotency_key import IdempotencyKey
 from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
+from orchestration.models.site import Site
 from orchestration.models.tool_trial import ToolTrial
 from orchestration.models.webhook_secret import SignedRequest, WebhookSecret
 
 __all__ = [
     "Approval",
+    "ApprovalOutcome",
     "Artifact",
+    "BatchApproval",
+    "BatchLease",
     "CircuitSetting",
     "Command",
     "Delivery",
@@ -31,6 +36,7 @@ __all__ = [
     "RunEvent",
     "Session",
     "SignedRequest",
+    "Site",
     "ToolTrial",
     "WebhookSecret",
 ]

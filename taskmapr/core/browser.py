@@ -73,6 +73,9 @@ class Browser(Protocol):
         """The first of the selectors that the page shows; empty ones are left out. Raises
         ElementTimeout, and UnexpectedPage as soon as the site has answered with an error."""
 
+    def wait_until(self, is_so: Callable[[], bool], *, timeout_s: float) -> bool:
+        """Whether it became so in time."""
+
     def shows(self, selector: str) -> bool: ...
 
     def text(self, selector: str) -> str:

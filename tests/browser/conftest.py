@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestration.models import Run
+from taskmapr.users.models import User
+from tests.browser.context import RecordingContext
 from tests.browser.pages import Pages
 
 
@@ -32,3 +36,19 @@ def profiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tm-test-") as place:
         monkeypatch.setattr(tempfile, "tempdir", place)
         yield Path(place)
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return User.objects.create_user("ada@example.org", "a long password")
+
+
+@pytest.fixture
+def context(ada: User) -> Callable[..., RecordingContext]:
+    """Makes contexts of running tasks of Ada's; keyword arguments are their fields."""
+
+    def make(**changes: Any) -> RecordingContext:
+        run = Run.objects.create(kind="task", owner=ada, status="running", queue="browser")
+        return RecordingContext(task_id=str(run.pk), user_id=str(ada.pk), **changes)
+
+    return make
