@@ -8,11 +8,7 @@ from typing import Final, TypeVar, cast
 
 from django.db import InterfaceError, OperationalError
 
-from taskmapr.foundation.database_state import (
-    database_is_away,
-    database_went_away,
-    is_connection_loss,
-)
+from taskmapr.foundation.database_state import database_is_away, loss_noted
 
 #: Seconds for which a process uses what it read before it looks again.
 FRESH_S: Final = 2.0
@@ -43,9 +39,8 @@ class Fresh:
         try:
             value = make()
         except (OperationalError, InterfaceError) as error:
-            if known is None or not is_connection_loss(error):
+            if known is None or not loss_noted(error):
                 raise
-            database_went_away(error)
             return cast("T", known[1])
         self._known[key] = (now + FRESH_S, value)
         return value

@@ -13,7 +13,7 @@ from agents_cfg.models import ModelProfile, OverlayProfile
 from agents_cfg.selectors.fresh import fresh
 from taskmapr.core.errors import DatabaseUnavailable, ModelNotConfigured, NotFound
 from taskmapr.core.ports import ModelEndpoint
-from taskmapr.foundation.database_state import database_went_away, is_connection_loss
+from taskmapr.foundation.database_state import loss_noted
 
 #: Fallbacks of fallbacks are followed this far; also ends circles.
 MAX_FALLBACKS: Final = 3
@@ -49,9 +49,8 @@ def _unless_away(ask: Callable[[], T]) -> T | None:
     try:
         return ask()
     except (OperationalError, InterfaceError) as error:
-        if not is_connection_loss(error):
+        if not loss_noted(error):
             raise
-        database_went_away(error)
         return None
 
 

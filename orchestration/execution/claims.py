@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError
 
 from orchestration.services.leases import Claim, leases_claim
 from taskmapr.foundation.aio import in_database
-from taskmapr.foundation.database_state import database_went_away, is_connection_loss
+from taskmapr.foundation.database_state import loss_noted
 
 #: While Postgres is away, workers look for it this often.
 AWAY_RETRY_S: Final = 0.5
@@ -61,7 +61,6 @@ class Claims:
             try:
                 return await in_database(leases_claim, run_ids=run_ids, worker_id=self._worker_id)
             except (OperationalError, InterfaceError) as error:
-                if self._is_draining() or not is_connection_loss(error):
+                if not loss_noted(error) or self._is_draining():
                     raise
-                database_went_away(error)
                 await asyncio.sleep(AWAY_RETRY_S)

@@ -26,7 +26,7 @@ from taskmapr.core.ports import StopRun
 from taskmapr.core.run_kinds import run_kind
 from taskmapr.core.run_state import fold
 from taskmapr.foundation.aio import in_database
-from taskmapr.foundation.database_state import database_went_away, is_connection_loss
+from taskmapr.foundation.database_state import loss_noted
 
 logger = logging.getLogger(__name__)
 
@@ -162,8 +162,7 @@ class HeldRun:
         except (OperationalError, InterfaceError) as error:
             # The database went away under the engine: what counts is stored when it is back, and
             # the run goes on from there, here or elsewhere.
-            if is_connection_loss(error):
-                database_went_away(error)
+            loss_noted(error)
             logger.warning("run %s: database away: %s", self.run_id, type(error).__name__)
             await self._hand_over()
             return None

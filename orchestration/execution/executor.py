@@ -41,7 +41,7 @@ from taskmapr.core.ports import WorkerInfo
 from taskmapr.core.run_kinds import run_kinds
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.collector import collector_settle
-from taskmapr.foundation.database_state import database_went_away, is_connection_loss
+from taskmapr.foundation.database_state import loss_noted
 from taskmapr.foundation.telemetry.logs import bind_only
 
 logger = logging.getLogger(__name__)
@@ -257,8 +257,7 @@ async def _store(batches: Sequence[RunBatch]) -> tuple[set[UUID], list[UUID]]:
     try:
         return await in_database(batches_write, batches)
     except (OperationalError, InterfaceError) as error:
-        if is_connection_loss(error):
-            database_went_away(error)
+        loss_noted(error)
         raise DatabaseUnavailable from error
 
 

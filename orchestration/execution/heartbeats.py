@@ -22,7 +22,7 @@ from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.ports import SignalsAsync
 from taskmapr.core.run_kinds import run_kind
 from taskmapr.foundation.aio import in_database
-from taskmapr.foundation.database_state import database_went_away, is_connection_loss
+from taskmapr.foundation.database_state import loss_noted
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +51,7 @@ async def repeat(beat: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await beat()
         except (OperationalError, InterfaceError) as error:
-            if is_connection_loss(error):
-                database_went_away(error)
+            loss_noted(error)
             # Leases may have lapsed meanwhile: they must be ours again before recovery looks.
             pause_s = min(pause_s, AWAY_RETRY_S)
         except Exception:

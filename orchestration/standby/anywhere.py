@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
-
 from orchestration.selectors.runs import (
     ReadableRun,
     run_events,
@@ -29,11 +27,7 @@ from taskmapr.core.errors import (
 )
 from taskmapr.core.events import Event
 from taskmapr.core.ports import Sealer
-from taskmapr.foundation.database_state import (
-    database_is_away,
-    database_went_away,
-    is_connection_loss,
-)
+from taskmapr.foundation.database_state import asked_or
 
 T = TypeVar("T")
 
@@ -43,15 +37,8 @@ def stored_or_standby(stored: Callable[[], T], standby: Callable[[], T]) -> T:
 
     Raises what `stored` raises when Redis does not know it either, or cannot be asked.
     """
-    if database_is_away():
-        return standby()
     try:
-        return stored()
-    except (OperationalError, InterfaceError) as error:
-        if not is_connection_loss(error):
-            raise
-        database_went_away(error)
-        return standby()
+        return asked_or(stored, standby)
     except NotFound as missing:
         try:
             return standby()

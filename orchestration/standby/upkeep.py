@@ -10,11 +10,7 @@ from orchestration.standby.ending import standby_sweep
 from orchestration.standby.moving import standby_session_move
 from orchestration.standby.records import SESSIONS
 from taskmapr.core import wired
-from taskmapr.foundation.database_state import (
-    database_is_away,
-    database_went_away,
-    is_connection_loss,
-)
+from taskmapr.foundation.database_state import database_is_away, loss_noted
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +35,7 @@ def _move(session_id: str) -> None:
     try:
         moved = standby_session_move(session_id)
     except (OperationalError, InterfaceError) as error:
-        if is_connection_loss(error):
-            database_went_away(error)
-        else:
+        if not loss_noted(error):
             logger.warning("session %s is moved later: %s", session_id, type(error).__name__)
     except Exception:
         # One session that cannot be moved must not keep the others; it stays in Redis for a day.

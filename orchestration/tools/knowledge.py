@@ -23,11 +23,7 @@ from memory.services.knowledge_index import knowledge_freshen
 from taskmapr.core.errors import DatabaseUnavailable, TaskMaprError
 from taskmapr.core.tools import ToolContext, ToolRegistry, ToolSpec, tool
 from taskmapr.foundation.aio import in_database
-from taskmapr.foundation.database_state import (
-    database_is_away,
-    database_went_away,
-    is_connection_loss,
-)
+from taskmapr.foundation.database_state import database_is_away, loss_noted
 
 _AWAY: Final = "Knowledge cannot be read now: the database is down."
 
@@ -80,9 +76,8 @@ async def _answered(reads: Reads, ctx: ToolContext, args: dict[str, Any]) -> Ans
     except TaskMaprError as error:
         return {"error": error.detail}
     except DatabaseError as error:
-        if not is_connection_loss(error):
+        if not loss_noted(error):
             raise
-        database_went_away(error)
         return {"error": _AWAY}
 
 

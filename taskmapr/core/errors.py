@@ -402,11 +402,13 @@ class ToolError(TaskMaprError):
     """A tool says by itself what went wrong; code, message and status are the tool's."""
 
     # Instances carry their own code; the class keeps the one that stands for all of them.
-    code, title, status = "tool_error_of_its_own", "Tool error", 500
+    code, title, status = "tool_specific_error", "Tool error", 500
 
-    def __init__(self, code: str, message: str, status: int = 500, **kwargs: Any) -> None:
+    def __init__(
+        self, code: str = "", message: str | None = None, status: int = 500, **kwargs: Any
+    ) -> None:
         super().__init__(message, **kwargs)
-        self.code, self.status = code, status  # type: ignore[misc]
+        self.code, self.status = code or type(self).code, status  # type: ignore[misc]
 
 
 class TaskFailed(TaskMaprError):
@@ -414,9 +416,11 @@ class TaskFailed(TaskMaprError):
 
     code, title = "task_failed", "Task failed"
 
-    def __init__(self, code: str, message: str, *, retryable: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, code: str = "", message: str | None = None, *, retryable: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(message, **kwargs)
-        self.code, self.retryable = code, retryable  # type: ignore[misc]
+        self.code, self.retryable = code or type(self).code, retryable  # type: ignore[misc]
 
 
 class WorkerLost(TaskMaprError):

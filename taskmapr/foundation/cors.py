@@ -27,11 +27,7 @@ from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 
 from taskmapr.foundation.aio import in_database
-from taskmapr.foundation.database_state import (
-    database_is_away,
-    database_went_away,
-    is_connection_loss,
-)
+from taskmapr.foundation.database_state import database_is_away, loss_noted
 from taskmapr.foundation.origins import Origins
 from taskmapr.foundation.paths import is_api_path, spelled_path
 
@@ -68,9 +64,8 @@ class ProfileOrigins:
         try:
             self._origins = Origins(self._source())
         except Error as error:
-            if not is_connection_loss(error):
+            if not loss_noted(error):
                 raise
-            database_went_away(error)
         self._postpone()
 
     def _postpone(self) -> None:

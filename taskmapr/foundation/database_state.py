@@ -10,13 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Final
+from typing import Final, TypeVar
 
 import psycopg
 from django.db import Error, InterfaceError, OperationalError, connection
 from psycopg_pool import PoolTimeout
 
 from taskmapr.foundation.telemetry.outages import Outage
+
+T = TypeVar("T")
 
 PROBE_S: Final = 0.5
 #: Seconds that one attempt to connect may take.
@@ -98,6 +100,25 @@ def database_went_away(error: BaseException) -> None:
         database_suspect()
         return
     _gate.went_away(error)
+
+
+def loss_noted(error: BaseException) -> bool:
+    """Whether the error is a lost connection; if it is, this process knows from now on."""
+    if not is_connection_loss(error):
+        return False
+    database_went_away(error)
+    return True
+
+
+def asked_or(ask: Callable[[], T], otherwise: Callable[[], T]) -> T:
+    """The database's answer; when it is away, or goes away meanwhile, the other one."""
+    if not database_is_away():
+        try:
+            return ask()
+        except (OperationalError, InterfaceError) as error:
+            if not loss_noted(error):
+                raise
+    return otherwise()
 
 
 def database_suspect() -> None:

@@ -21,6 +21,7 @@ from taskmapr.core.errors import (
     MissingApiKey,
     TokenExpired,
 )
+from taskmapr.foundation.database_state import asked_or
 from taskmapr.foundation.throttling import client_address
 from taskmapr.users.credentials import Credential
 from taskmapr.users.development import is_local, is_sign_in_configured, is_zero_config
@@ -28,7 +29,7 @@ from taskmapr.users.models import User
 from taskmapr.users.page_sessions import user_of_session
 from taskmapr.users.principals import Admitted, is_key, principal_of_key, principal_of_token
 from taskmapr.users.services.dev_user import DEV_USER_ID, dev_user_ensure
-from taskmapr.users.without_database import asked_or_remembered, user_trusted
+from taskmapr.users.without_database import user_trusted
 
 Check = Callable[[], Admitted]
 
@@ -132,5 +133,5 @@ def _bearer(header: str) -> str:
 
 
 def _development() -> Admitted:
-    user = asked_or_remembered(dev_user_ensure, lambda: user_trusted(DEV_USER_ID))
+    user = asked_or(dev_user_ensure, lambda: user_trusted(DEV_USER_ID))
     return user, Credential(kind="development", ref=f"user:{user.pk}")

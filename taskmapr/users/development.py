@@ -10,9 +10,9 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from taskmapr.core.errors import DatabaseUnavailable
+from taskmapr.foundation.database_state import asked_or
 from taskmapr.foundation.origins import address_parts
 from taskmapr.users.selectors import api_keys_exist
-from taskmapr.users.without_database import asked_or_remembered
 
 #: Set by proxies: behind one, the peer's address says nothing about the sender's.
 _FORWARDING: Final = (
@@ -42,7 +42,7 @@ class _KeysKnown:
     def exist(self) -> bool:
         """Raises DatabaseUnavailable when it cannot be asked and never was."""
         if time.monotonic() >= self._until:
-            self._exist = asked_or_remembered(api_keys_exist, self._remembered)
+            self._exist = asked_or(api_keys_exist, self._remembered)
             self._until = time.monotonic() + FRESH_S
         return self._remembered()
 

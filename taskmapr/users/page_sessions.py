@@ -11,9 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import CSRFCheck
 
 from taskmapr.core.errors import NotAllowed
+from taskmapr.foundation.database_state import asked_or
 from taskmapr.foundation.origins import address_parts
 from taskmapr.users.models import User
-from taskmapr.users.without_database import asked_or_remembered, nobody
+from taskmapr.users.without_database import nobody
 
 
 def user_of_session(request: HttpRequest) -> User | None:
@@ -28,7 +29,7 @@ def user_of_session(request: HttpRequest) -> User | None:
         return None
     store: Any = import_module(settings.SESSION_ENGINE).SessionStore
     request.session = store(key)
-    found = asked_or_remembered(lambda: get_user(request), nobody)
+    found = asked_or(lambda: get_user(request), nobody)
     if not found.is_authenticated or not found.is_active or not found.is_staff:
         return None
     _csrf_check(request)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from taskmapr.core.errors import InvalidToken, NotAllowed, TokenExpired
+from taskmapr.foundation.database_state import asked_or
 from taskmapr.users.credentials import Credential
 from taskmapr.users.external_jwt import (
     ExternalIdentityClaims,
@@ -24,7 +25,6 @@ from taskmapr.users.services.api_keys import PREFIX, api_key_hash, api_key_used
 from taskmapr.users.services.external_users import external_user_ensure
 from taskmapr.users.tokens import access_token_read
 from taskmapr.users.without_database import (
-    asked_or_remembered,
     identity_note,
     nobody,
     user_trusted,
@@ -65,7 +65,7 @@ def principal_of_key(text: str, *, address: Address = None) -> Admitted:
     """As `principal_of_token`, for API keys only."""
     if not is_key(text):
         raise InvalidToken
-    key = asked_or_remembered(lambda: api_key_by_hash(api_key_hash(text)), nobody)
+    key = asked_or(lambda: api_key_by_hash(api_key_hash(text)), nobody)
     if key is None or key.revoked_at is not None or not key.user.is_active:
         raise InvalidToken
     if key.expires_at is not None and key.expires_at <= timezone.now():
@@ -91,7 +91,7 @@ def _of_jwt(text: str) -> Admitted:
     if is_external(text):
         return _of_identity(external_token_read(text))
     user_id = access_token_read(text)
-    user = asked_or_remembered(lambda: user_by_id(user_id), lambda: user_trusted(user_id))
+    user = asked_or(lambda: user_by_id(user_id), lambda: user_trusted(user_id))
     if user is None or not user.is_active:
         raise InvalidToken
     return user, Credential(kind="native_jwt", ref=f"user:{user.pk}")
@@ -99,7 +99,7 @@ def _of_jwt(text: str) -> Admitted:
 
 def _of_identity(said: ExternalIdentityClaims) -> Admitted:
     named = {"issuer": said.issuer, "subject": said.subject}
-    user = asked_or_remembered(
+    user = asked_or(
         lambda: external_user_ensure(**named, email=said.email),
         lambda: user_trusted_by_identity(**named),
     )

@@ -10,19 +10,12 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
-from typing import Final, NoReturn, TypeVar
+from typing import Final, NoReturn
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
 from redis.exceptions import RedisError
 
 from taskmapr.core.errors import DatabaseUnavailable, InvalidToken
-from taskmapr.foundation.database_state import (
-    database_is_away,
-    database_went_away,
-    is_connection_loss,
-)
 from taskmapr.foundation.redis_client import redis_client
 from taskmapr.users.models import User
 
@@ -31,21 +24,6 @@ IDENTITY_LIFE_S: Final = 24 * 3600
 #: A process notes an identity again after so long.
 NOTED_EVERY_S: Final = 600.0
 _MOST_NOTED: Final = 10_000
-
-T = TypeVar("T")
-
-
-def asked_or_remembered(ask: Callable[[], T], remembered: Callable[[], T]) -> T:
-    """The database's answer; when it is away, or goes away meanwhile, the other one."""
-    if database_is_away():
-        return remembered()
-    try:
-        return ask()
-    except (OperationalError, InterfaceError) as error:
-        if not is_connection_loss(error):
-            raise
-        database_went_away(error)
-        return remembered()
 
 
 def nobody() -> NoReturn:

@@ -11,7 +11,7 @@ from django.db import OperationalError
 from django.test import AsyncClient, Client
 
 from agents_cfg.models import OverlayProfile
-from taskmapr.foundation import cors
+from taskmapr.foundation import database_state
 from taskmapr.foundation.cors import ProfileOrigins, path_methods
 from taskmapr.foundation.origins import Origins, is_origin
 from taskmapr.settings.cross_origin import allowed_origins
@@ -245,7 +245,7 @@ def test_what_profiles_named_holds_on_while_postgres_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[BaseException] = []
-    monkeypatch.setattr(cors, "database_went_away", told.append)
+    monkeypatch.setattr(database_state, "database_went_away", told.append)
     answers: list[Any] = [["https://a.example"], OperationalError("gone")]
 
     def source() -> Any:

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 import pytest
 from django.db import OperationalError
+from psycopg.errors import DeadlockDetected
 from psycopg_pool import PoolTimeout
 
 from taskmapr.foundation import database_state
 from taskmapr.foundation.database_state import (
     DatabaseGate,
+    asked_or,
     database_is_away,
     database_went_away,
 )
@@ -80,3 +83,45 @@ def test_a_burst_that_uses_up_the_connections_is_no_outage(
     assert database_is_away()
     postgres.is_up.set()
     wait_until(lambda: not database_is_away(), timeout_s=5)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """The losses that this process was told of."""
+    heard: list[BaseException] = []
+    monkeypatch.setattr(database_state, "database_went_away", heard.append)
+    return heard
+
+
+def fails(error: Exception) -> Callable[[], str]:
+    def ask() -> str:
+        raise error
+
+    return ask
+
+
+@pytest.mark.req("OV-63")
+def test_who_asks_gets_the_other_answer_when_the_database_goes_away_meanwhile(
+    told: list[BaseException],
+) -> None:
+    gone = OperationalError("gone")
+
+    assert asked_or(lambda: "stored", lambda: "other") == "stored"
+    assert told == []
+    assert asked_or(fails(gone), lambda: "other") == "other"
+    assert told == [gone]
+
+
+def test_a_database_that_is_away_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_state, "database_is_away", lambda: True)
+
+    assert asked_or(fails(AssertionError("asked")), lambda: "other") == "other"
+
+
+def test_a_query_that_failed_is_no_loss(told: list[BaseException]) -> None:
+    deadlock = OperationalError("deadlock")
+    deadlock.__cause__ = DeadlockDetected()
+
+    with pytest.raises(OperationalError, match="deadlock"):
+        asked_or(fails(deadlock), lambda: "other")
+    assert told == []

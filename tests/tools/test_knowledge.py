@@ -16,6 +16,7 @@ from orchestration.tools.knowledge import register
 from taskmapr.core import wired
 from taskmapr.core.errors import ModelFailed
 from taskmapr.core.tools import ToolContext, ToolRegistry, registry
+from taskmapr.foundation import database_state
 from tests.memory.knowledge.conftest import Folder, folder
 
 __all__ = ["folder"]
@@ -290,7 +291,7 @@ def _rest_is_over() -> None:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     """What the process was told of a lost database."""
     heard: list[BaseException] = []
-    monkeypatch.setattr(knowledge, "database_went_away", heard.append)
+    monkeypatch.setattr(database_state, "database_went_away", heard.append)
     return heard
 
 

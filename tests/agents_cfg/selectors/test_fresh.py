@@ -9,6 +9,7 @@ from django.db import OperationalError
 
 from agents_cfg.selectors import fresh as module
 from agents_cfg.selectors.fresh import FRESH_S, MOST_KNOWN, Fresh
+from taskmapr.foundation import database_state
 
 Moves = Callable[[float], None]
 
@@ -25,7 +26,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Empty: Postgres is there."""
     state: list[bool] = []
     monkeypatch.setattr(module, "database_is_away", lambda: bool(state))
-    monkeypatch.setattr(module, "database_went_away", lambda error: state.append(True))
+    monkeypatch.setattr(database_state, "database_went_away", lambda error: state.append(True))
     return state
 
 

@@ -97,8 +97,7 @@ def test_it_waits_for_a_database_that_is_away(
 ) -> None:
     run = start()
     monkeypatch.setattr(claims_module, "AWAY_RETRY_S", 0.01)
-    monkeypatch.setattr(claims_module, "is_connection_loss", lambda error: True)
-    monkeypatch.setattr(claims_module, "database_went_away", lambda error: None)
+    monkeypatch.setattr(claims_module, "loss_noted", lambda error: True)
     asked = iter([True, True, False])
 
     def away(**how: Any) -> Any:
