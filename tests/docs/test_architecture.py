@@ -8,7 +8,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from taskmapr.core import ports
+from taskmapr.core import browser, ports
 from tests.docs.documents import ROOT, table_rows
 
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
@@ -31,8 +31,9 @@ def test_the_table_of_ports_has_every_port() -> None:
     shown = {name for row in table_rows(TEXT, "Port") for name in re.findall(r"\w+", row[0])}
     protocols = {
         name
-        for name, found in inspect.getmembers(ports, inspect.isclass)
-        if found.__module__ == ports.__name__ and Protocol in found.__bases__
+        for module in (ports, browser)
+        for name, found in inspect.getmembers(module, inspect.isclass)
+        if found.__module__ == module.__name__ and Protocol in found.__bases__
     }
 
     assert shown == protocols - {"ModelSink"}
