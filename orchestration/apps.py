@@ -4,10 +4,12 @@ from importlib import import_module
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.utils.module_loading import import_string
+from django.utils.module_loading import autodiscover_modules, import_string
 
 from taskmapr.core import wired
+from taskmapr.core.tool_functions import run_sync_tools_by
 from taskmapr.core.tools import registry
+from taskmapr.foundation.aio import in_tool_thread
 
 
 class OrchestrationConfig(AppConfig):
@@ -29,6 +31,9 @@ class OrchestrationConfig(AppConfig):
         import_string("taskmapr.foundation.http.breaker_settings.limits_read_by")(
             import_string("orchestration.selectors.circuits.circuit_limits")
         )
+        run_sync_tools_by(in_tool_thread)
+        # `tools.py` of every installed app, then the modules that the environment names.
+        autodiscover_modules("tools")
         for module in settings.TASKMAPR["tool_modules"]:
             import_module(module)
         registry.close()

@@ -30,6 +30,7 @@ urlpatterns = [
     path("redoc", redoc_page, name="redoc"),
     path("", include("orchestration.urls")),
     path("", include("orchestration.api.flow_urls")),
+    path("", include("orchestration.api.intent_urls")),
     path("", include("taskmapr.foundation.urls")),
     path("api/v1/", include("taskmapr.users.urls")),
     path("console/", include("taskmapr.demo.urls")),

@@ -25,6 +25,7 @@ from taskmapr.foundation.api import StreamingAPIView
 from taskmapr.foundation.problems import is_database_unavailable
 from taskmapr.foundation.telemetry import metrics
 from taskmapr.foundation.telemetry.requests import endpoint_of
+from taskmapr.users.credentials import Credential
 from taskmapr.users.models import User
 from taskmapr.users.scopes import Scope
 from taskmapr.users.services.dev_user import DEV_USER_ID, DEV_USER_NAME
@@ -141,6 +142,11 @@ async def reading_of(request: Request, run_id: UUID, *, after: int = 0) -> Readi
 def user_of(request: Request) -> User:
     """The principal: nobody comes past the permissions without one."""
     return cast("User", request.user)
+
+
+def credential_of(request: Request) -> Credential:
+    """What the principal was let in with."""
+    return cast("Credential", request.auth)
 
 
 def name_of(user: Any) -> str:

@@ -36,13 +36,13 @@ _STREAM: Final = answer(
 _EVENT_ID: Final = r"^[0-9a-fA-F-]{32,36}:[0-9]{1,18}$"
 
 
-def _header(name: str, description: str, **more: Any) -> OpenApiParameter:
+def header(name: str, description: str, **more: Any) -> OpenApiParameter:
     return OpenApiParameter(
         name, OpenApiTypes.STR, OpenApiParameter.HEADER, description=description, **more
     )
 
 
-_LAST_EVENT_ID: Final = _header(
+_LAST_EVENT_ID: Final = header(
     "Last-Event-ID",
     "`<run_id>:<seq>`, the last `id:` that was received: follow that run from there.",
     pattern=_EVENT_ID,
@@ -55,7 +55,7 @@ _EVENT_ID_IN_QUERY: Final = OpenApiParameter(
     pattern=_EVENT_ID,
 )
 
-_IDEMPOTENCY_KEY: Final = _header(
+_IDEMPOTENCY_KEY: Final = header(
     "Idempotency-Key",
     "Chosen by the client. Sent again with the same body within 10 minutes, the answer tells the"
     " same run from its first frame and carries `Idempotency-Replayed: true`.",
@@ -115,7 +115,7 @@ ORCHESTRATE: Final = described(
     parameters=[
         _LAST_EVENT_ID,
         _IDEMPOTENCY_KEY,
-        _header("Origin", "Chooses the overlay profile when the body names none."),
+        header("Origin", "Chooses the overlay profile when the body names none."),
     ],
     answers={
         (200, SSE): _STREAM,

@@ -9,7 +9,7 @@ import orjson
 from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 
-from orchestration.api import described
+from orchestration.api import described, intents_described
 from orchestration.dialects import overlay_schema
 from orchestration.page import schema as page_schema
 from taskmapr.core import errors
@@ -39,6 +39,7 @@ def document_complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     schemas |= {"Problem": PROBLEM}
     schemas |= page_schema.COMPONENTS | overlay_schema.COMPONENTS | described.COMPONENTS
+    schemas |= intents_described.COMPONENTS
     components["schemas"] = dict(sorted(schemas.items()))
     components["examples"] = problem_examples(result)
     return result
@@ -58,6 +59,9 @@ def _plain_paths() -> dict[str, Any]:
         ),
         "/api/v1/health": _get("getAlive", "Does the process answer", {json: described.ALIVE}),
         "/metrics": _metrics(),
+        "/openapi/actions.json": _get(
+            "getActions", "The same for assistants, reduced", {json: {"type": "object"}}
+        ),
         "/openapi.json": _get("getDocument", "This document", {json: {"type": "object"}}),
     }
 

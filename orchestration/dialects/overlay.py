@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from orchestration.dialects.base import Frame, PrimedDialect
+from orchestration.dialects.base import Frame, PrimedDialect, timestamp_of, usage_of
 from orchestration.dialects.call_book import CallBook
 from orchestration.dialects.compact_json import json_cut, json_cut_text
 from orchestration.page.sensitive import redact_members
@@ -26,20 +26,6 @@ RESULT_BYTES: Final = 8_192
 RESULT_CHARACTERS: Final = 2_000
 
 _EMPTY_PAGE: Final = {"pathname": "/", "search": "", "hash": "", "title": ""}
-
-
-def timestamp_of(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and Z."""
-    text = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")
-    return text[:-6] + "Z"
-
-
-def usage_of(input_tokens: int, output_tokens: int) -> dict[str, int]:
-    return {
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-        "total_tokens": input_tokens + output_tokens,
-    }
 
 
 class OverlayDialect(PrimedDialect):

@@ -7,12 +7,14 @@ from typing import Final
 from uuid import UUID
 
 from orchestration.dialects.base import Dialect
+from orchestration.dialects.job import JobDialect
 from orchestration.dialects.overlay import OverlayDialect
 
 DialectFactory = Callable[[UUID | str], Dialect]
 
 DIALECTS: Final[dict[str, DialectFactory]] = {
     "overlay": OverlayDialect,
+    "job": JobDialect,
 }
 
 

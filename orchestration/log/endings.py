@@ -9,7 +9,7 @@ from typing import Final
 from orchestration.log.store import Ending
 from orchestration.log.transcript import Transcript
 from orchestration.page.text import storable
-from taskmapr.core.errors import TaskMaprError, TimedOut
+from taskmapr.core.errors import TaskMaprError, TimedOut, error_class
 from taskmapr.core.events import (
     ErrorRaised,
     FinalStatus,
@@ -63,7 +63,7 @@ def last_events(state: RunState, verdict: Verdict, totals: Totals) -> list[objec
     ]
     error = verdict.error
     if error is not None and state.error_code is None:
-        events.append(ErrorRaised(code=error.code, message=error.detail, retryable=error.retryable))
+        events.append(error_event(error))
     duration_ms = max(0, round((datetime.now(UTC) - totals.started_at).total_seconds() * 1000))
     if not state.totals_written:
         events.append(
@@ -88,6 +88,17 @@ def last_events(state: RunState, verdict: Verdict, totals: Totals) -> list[objec
         )
     )
     return events
+
+
+def error_event(error: TaskMaprError) -> ErrorRaised:
+    """What the log says of an error; all that a problem's body needs of it."""
+    return ErrorRaised(
+        code=error.code,
+        message=error.detail,
+        retryable=error.retryable,
+        status=None if error_class(error.code) is not None else error.status,
+        details=dict(error.details) or None,
+    )
 
 
 def ending_of(

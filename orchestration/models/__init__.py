@@ -10,6 +10,7 @@ from orchestration.models.event import RunEvent
 from orchestration.models.flow_call import FlowCall
 from orchestration.models.flow_mapping import FlowMapping
 from orchestration.models.idempotency_key import IdempotencyKey
+from orchestration.models.mode_rule import ModeRule
 from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
 from orchestration.models.site import Site
@@ -32,6 +33,7 @@ __all__ = [
     "FlowMapping",
     "IdempotencyKey",
     "Message",
+    "ModeRule",
     "Run",
     "RunEvent",
     "Session",

@@ -128,6 +128,13 @@ class Run(models.Model):
                 condition=models.Q(due_at__isnull=False, enqueued_at__isnull=True),
                 name="agent_runs_due",
             ),
+            # How many are open under a credential: asked before each start that is limited.
+            models.Index(
+                fields=["credential"],
+                condition=~models.Q(credential="")
+                & models.Q(status__in=sorted(run_state.OPEN_STATUSES)),
+                name="agent_runs_open_credential",
+            ),
             # Lists by day: rows lie in the order of their creation, so a summary per block does.
             BrinIndex(fields=["created_at"], name="agent_runs_created"),
             # The sweep and the lists of open runs look only at the few that are not final.

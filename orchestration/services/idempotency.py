@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from orchestration.models import IdempotencyKey
+from orchestration.models.idempotency_key import KeyKind
 from taskmapr.core.errors import IdempotencyKeyReused
 
 #: Seconds for which a repeat finds the run of a key that its client has chosen ...
@@ -23,6 +24,9 @@ class Once:
     key: str
     fingerprint: str
     life_s: int = KEY_LIFE_S
+    kind: KeyKind = KeyKind.MESSAGE
+    #: A run that has the key and does not count any more: it failed, or its time is over.
+    replaces: UUID | None = None
 
 
 class RunRepeated(Exception):
@@ -36,12 +40,15 @@ class RunRepeated(Exception):
 # Also locks the row of a living key, so repeats wait until the first request has its run or has
 # failed, and then see which.
 _TAKE: Final = """
-INSERT INTO agent_idempotency_keys AS k (owner_id, key, fingerprint, run_id, expires_at)
-VALUES (%(owner)s, %(key)s, %(fingerprint)s, %(run)s, now() + make_interval(secs => %(life_s)s))
-ON CONFLICT (owner_id, key) DO UPDATE SET
-  run_id = CASE WHEN k.expires_at <= now() THEN excluded.run_id ELSE k.run_id END,
-  fingerprint = CASE WHEN k.expires_at <= now() THEN excluded.fingerprint ELSE k.fingerprint END,
-  expires_at = CASE WHEN k.expires_at <= now() THEN excluded.expires_at ELSE k.expires_at END
+INSERT INTO agent_idempotency_keys AS k (owner_id, key, kind, fingerprint, run_id, expires_at)
+VALUES (%(owner)s, %(key)s, %(kind)s, %(fingerprint)s, %(run)s,
+  now() + make_interval(secs => %(life_s)s))
+ON CONFLICT (owner_id, key) DO UPDATE SET (run_id, fingerprint, created_at, expires_at) = (
+  SELECT CASE WHEN is_free THEN excluded.run_id ELSE k.run_id END,
+    CASE WHEN is_free THEN excluded.fingerprint ELSE k.fingerprint END,
+    CASE WHEN is_free THEN now() ELSE k.created_at END,
+    CASE WHEN is_free THEN excluded.expires_at ELSE k.expires_at END
+  FROM (SELECT k.expires_at <= now() OR k.run_id IS NOT DISTINCT FROM %(replaces)s AS is_free) f)
 RETURNING run_id, fingerprint
 """
 
@@ -57,6 +64,8 @@ def key_take(cursor: Any, *, owner_id: UUID, run_id: UUID, once: Once) -> None:
         {
             "owner": owner_id,
             "key": once.key,
+            "kind": once.kind,
+            "replaces": once.replaces,
             "fingerprint": once.fingerprint,
             "run": run_id,
             "life_s": once.life_s,

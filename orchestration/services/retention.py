@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from memory.services.items import memory_items_delete_of_runs, memory_items_expire
 from orchestration.models import Artifact, Run, Session
 from orchestration.services.artifacts import artifacts_expire
-from taskmapr.core.run_kinds import RunKind, run_kinds
+from taskmapr.core.run_kinds import INTENT, RunKind, run_kinds
 from taskmapr.core.run_state import FINAL_STATUSES
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ def _hours(kind: RunKind) -> int:
     own = settings.TASKMAPR
     if kind.name == TASK_KIND:
         return int(own["results_retention_days"]) * 24
+    if kind.name == INTENT.name:
+        return int(own["jobs_retention_h"])
     wanted = kind.content_retention_h
     hours = own["snapshot_retention_days"] * 24 if wanted is None else wanted
     return int(max(hours, own["events_retention_h"]))

@@ -16,7 +16,7 @@ from orchestration.services.idempotency import Once, key_release, key_take
 from orchestration.services.run_end import run_fail
 from orchestration.services.run_queue import run_enqueue
 from taskmapr.core import wired
-from taskmapr.core.errors import QueueUnavailable, SessionBusy, SessionForbidden
+from taskmapr.core.errors import QueueUnavailable, SessionBusy, SessionForbidden, TooMany
 from taskmapr.core.events import Event, RunCreated, data_of
 from taskmapr.core.ids import uuid7
 from taskmapr.core.run_kinds import RunKind, run_kind
@@ -59,6 +59,8 @@ class NewRun:
     timeout_s: float | None = None
     #: Not before; then nothing is queued now.
     due_at: datetime | None = None
+    #: So many runs of this kind may be open under its credential; 0: any number.
+    most_open: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +77,9 @@ def run_start(new: NewRun) -> StartedRun:
     """Create a run, write its first event and hand it to the queue.
 
     The session comes into being with its first run; two simultaneous first uses cannot give it two
-    owners. Raises SessionForbidden, SessionBusy (one under way and WAITING_RUNS behind it) and
-    QueueUnavailable; after each of them no run is left open. Raises RunRepeated and
-    IdempotencyKeyReused when `once` says that the request came before.
+    owners. Raises SessionForbidden, SessionBusy (one under way and WAITING_RUNS behind it), TooMany
+    (`most_open`) and QueueUnavailable; after each of them no run is left open. Raises RunRepeated
+    and IdempotencyKeyReused when `once` says that the request came before.
     """
     kind = run_kind(new.kind)
     started = _create(new, kind)
@@ -133,6 +135,8 @@ def _create(new: NewRun, kind: RunKind) -> StartedRun:
     with connection.cursor() as cursor:
         if new.once is not None:
             key_take(cursor, owner_id=new.owner_id, run_id=new.run_id, once=new.once)
+        if new.most_open:
+            _check_open(cursor, new)
         if new.session_id is not None:
             title = "" if kind.sealed else new.prompt[:80]
             cursor.execute(_SESSION, [new.session_id, str(new.owner_id), title])
@@ -175,6 +179,22 @@ def _create(new: NewRun, kind: RunKind) -> StartedRun:
             },
         )
     return StartedRun(run_id=new.run_id, created=created, is_waiting=waiting)
+
+
+# Starts under one credential stand in line here, so that none of them miscounts.
+_IN_LINE: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_OPEN_OF_CREDENTIAL: Final = """
+SELECT count(*) FROM agent_runs WHERE kind = %s AND credential = %s AND credential <> ''
+  AND status IN ('queued', 'running', 'retrying', 'paused')
+"""
+
+
+def _check_open(cursor: Any, new: NewRun) -> None:
+    cursor.execute(_IN_LINE, [f"{new.kind} {new.credential}"])
+    cursor.execute(_OPEN_OF_CREDENTIAL, [new.kind, new.credential])
+    (open_runs,) = cursor.fetchone()
+    if open_runs >= new.most_open:
+        raise TooMany(f"{open_runs} jobs are under way; {new.most_open} may be.", retry_after_s=2)
 
 
 def _is_waiting(cursor: Any, session_id: str) -> bool:

@@ -48,6 +48,13 @@ def tools_offered(profile: OverlayProfile) -> Offered:
     return _offered(_specs(tools_known()), profile)
 
 
+def tools_enabled() -> tuple[tuple[ToolSpec, ...], tuple[tuple[str, ToolSpec], ...]]:
+    """Every tool that operators have not taken away: of the registry, and of MCP servers with the
+    names of these. The same objects until somebody says something else. Touches the database."""
+    specs = _specs(tools_known())
+    return specs.of_registry, specs.of_servers
+
+
 def tools_without_database(profile: OverlayProfile) -> Offered:
     """What is left while Postgres is away: nothing that needs the effect ledger or a question.
 

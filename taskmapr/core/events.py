@@ -192,11 +192,16 @@ class RunFinished:
 
 @event_kind("error")
 class ErrorRaised:
-    """Why the run will end as failed or timed_out. The message is safe to show."""
+    """Why the run will end as failed or timed_out. The message is safe to show.
+
+    `status`: of HTTP, when the code alone does not say it. `details`: as in a problem's body.
+    """
 
     code: str
     message: str
     retryable: bool = False
+    status: int | None = None
+    details: dict[str, Any] | None = content(default=None)
 
 
 @event_kind("metadata")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar, overload
 
 import jsonschema
 from referencing import Registry
@@ -15,6 +16,7 @@ from referencing.exceptions import Unresolvable
 
 from taskmapr.core.errors import InvalidInput
 from taskmapr.core.foreign_schemas import without_patterns
+from taskmapr.core.tool_functions import tool_function
 
 Danger = Literal["read", "write", "dangerous"]
 ToolResult = Any
@@ -71,6 +73,9 @@ class ToolContext:
     progress: Callable[[float, str], None] = lambda fraction, text: None
     #: Writes a line into the run's log: (debug, info, warning or error; text).
     log: Callable[[str, str], None] = lambda level, text: None
+    #: Whether nobody waits for the answer any more. A function in a thread looks now and then: it
+    #: cannot be stopped from outside.
+    is_cancelled: Callable[[], bool] = lambda: False
 
 
 ToolHandler = Callable[[ToolContext, dict[str, Any]], Awaitable[ToolResult]]
@@ -121,6 +126,14 @@ class ToolSpec:
         return self.name.split(".", 1)[0]
 
     @property
+    def place(self) -> str:
+        """Where its code is: `module.function (file:line)`."""
+        function = inspect.unwrap(self.handler)
+        name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+        code = getattr(function, "__code__", None)
+        return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else name
+
+    @property
     def model_name(self) -> str:
         """The name shown to a model: few characters are allowed there."""
         return self.alias or model_name_of(self.name)
@@ -166,8 +179,11 @@ class ToolRegistry:
         """Register a tool. Refuses a taken name, also when only dots and underscores differ."""
         if self._closed:
             raise RuntimeError(f"the tool registry is closed; {spec.name} came too late")
-        if spec.name in self._specs or spec.model_name in self._by_model_name:
-            raise ValueError(f"tool {spec.name} is registered twice")
+        taken = self._specs.get(spec.name) or self._by_model_name.get(spec.model_name)
+        if taken is not None:
+            raise ValueError(
+                f"tool {spec.name} is registered twice: in {taken.place} and in {spec.place}"
+            )
         self._specs[spec.name] = self._by_model_name[spec.model_name] = spec
         return spec
 
@@ -190,6 +206,13 @@ class ToolRegistry:
 registry = ToolRegistry()
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Seconds that a decorated function may take unless it says otherwise.
+FUNCTION_TIMEOUT_S: Final = 60.0
+
+
+@overload
 def tool(
     name: str,
     *,
@@ -197,16 +220,52 @@ def tool(
     input_schema: Mapping[str, Any],
     into: ToolRegistry | None = None,
     **options: Any,
-) -> Callable[[ToolHandler], ToolSpec]:
-    """Make a coroutine function a tool. Its arguments: (ToolContext, args checked by the schema).
+) -> Callable[[ToolHandler], ToolSpec]: ...
 
-    The handler returns JSON; an InvalidInput or ToolDenied that it raises becomes a tool error
-    which the model sees. `options` are the other fields of ToolSpec.
+
+@overload
+def tool(
+    name: str, *, summary: str = "", into: ToolRegistry | None = None, **options: Any
+) -> Callable[[F], F]: ...
+
+
+def tool(
+    name: str,
+    *,
+    summary: str = "",
+    input_schema: Mapping[str, Any] | None = None,
+    into: ToolRegistry | None = None,
+    **options: Any,
+) -> Callable[[Any], Any]:
+    """Make a function a tool.
+
+    Without `input_schema`: any function, sync or async, with type hints and a docstring; it stays
+    what it is and can be called as before (see `tool_functions`). A first parameter `ctx` gets the
+    ToolContext.
+
+    With `input_schema`: a coroutine function of (ToolContext, args checked by the schema); it is
+    replaced by its ToolSpec.
+
+    It returns JSON. An error of `taskmapr.core.errors` that it raises is told to who called it,
+    ToolError with a code and a status of its own; anything else is told as `tool_failed`.
+    `options` are the other fields of ToolSpec. A name that is taken is refused while the process
+    starts.
     """
 
-    def register(handler: ToolHandler) -> ToolSpec:
+    def register(function: Any) -> Any:
+        if input_schema is None:
+            described = tool_function(function, summary=summary)
+            spec = ToolSpec(
+                name=name,
+                summary=described.summary,
+                input_schema=described.input_schema,
+                handler=described.handler,
+                **{"timeout_s": FUNCTION_TIMEOUT_S, **options},
+            )
+            (into or registry).add(spec)
+            return function
         spec = ToolSpec(
-            name=name, summary=summary, input_schema=input_schema, handler=handler, **options
+            name=name, summary=summary, input_schema=input_schema, handler=function, **options
         )
         return (into or registry).add(spec)
 

@@ -29,13 +29,15 @@ R = TypeVar("R")
 
 #: Seconds after which a kept connection is asked whether it still lives, before it is used.
 IDLE_S: Final = 5.0
+#: Functions of tools that work at once in one process. One that never ends keeps its thread.
+TOOL_THREADS: Final = 16
 
 
 class DatabaseThreads:
     """At most `size` threads; they start when wanted and end with `close`."""
 
-    def __init__(self, size: int) -> None:
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix="database")
+    def __init__(self, size: int, name: str = "database") -> None:
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
         self._last_used = threading.local()
         self._kept: set[BaseDatabaseWrapper] = set()
 
@@ -80,6 +82,7 @@ class DatabaseThreads:
 
 _lock = threading.Lock()
 _threads: DatabaseThreads | None = None
+_tool_threads: DatabaseThreads | None = None
 
 
 async def in_database(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -97,13 +100,22 @@ async def in_database(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) 
     return await _running().run(fn, *args, **kwargs)
 
 
+async def in_tool_thread(call: Callable[[], R]) -> R:
+    """The same for functions of others, which may take long: in threads of their own."""
+    if getattr(settings, "TASKMAPR_AIO_INLINE", False):
+        return await sync_to_async(call)()
+    return await _running_tools().run(call)
+
+
 def shutdown() -> None:
     """Close the threads and their connections. A later call of `in_database` starts anew."""
-    global _threads
+    global _threads, _tool_threads
     with _lock:
         threads, _threads = _threads, None
-    if threads is not None:
-        threads.close()
+        tools, _tool_threads = _tool_threads, None
+    for pool in (threads, tools):
+        if pool is not None:
+            pool.close()
 
 
 def _running() -> DatabaseThreads:
@@ -113,3 +125,11 @@ def _running() -> DatabaseThreads:
             ours: Any = settings.TASKMAPR
             _threads = DatabaseThreads(ours["database_threads"])
         return _threads
+
+
+def _running_tools() -> DatabaseThreads:
+    global _tool_threads  # noqa: PLW0603 - as above
+    with _lock:
+        if _tool_threads is None:
+            _tool_threads = DatabaseThreads(TOOL_THREADS, name="tool")
+        return _tool_threads

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "memory",
     "orchestration",
     "taskmapr.stack",
+    "taskmapr.demo",
     "taskmapr.demo.esc",
 ]
 
@@ -213,6 +214,15 @@ TASKMAPR: dict[str, Any] = {
     # Running runs get so long when their worker is asked to stop; what is left moves on.
     "drain_s": env.number("TASKMAPR_DRAIN_S", 20),
     "no_worker_after_s": env.number("TASKMAPR_NO_WORKER_AFTER_S", 30, minimum=1),
+    # intents
+    # A request waits so long for its job, then answers 202; 0 = never.
+    "sync_timeout_s": env.number("ORCHESTRATOR_SYNC_TIMEOUT", 8),
+    # Equal requests of a user are answered by the first one for so long.
+    "idempotency_ttl_s": env.integer("IDEMPOTENCY_TTL_S", 3600, minimum=1),
+    # POST requests per minute of one principal, and jobs under way at once; 0 = any number.
+    "intents_per_minute": env.integer("TASKMAPR_INTENTS_PER_MINUTE", 60),
+    "intent_jobs_at_once": env.integer("TASKMAPR_INTENT_JOBS_AT_ONCE", 20),
+    "jobs_retention_h": env.integer("TASKMAPR_JOBS_RETENTION_H", 7 * 24, minimum=24),
     # what is kept
     "events_retention_h": env.integer("TASKMAPR_EVENTS_RETENTION_H", 24, minimum=24),
     "snapshot_retention_days": env.integer(

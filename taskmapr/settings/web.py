@@ -18,7 +18,16 @@ MIDDLEWARE = [
 ]
 
 #: Paths below these answer programs (JSON errors, no cookies); all others answer people.
-API_PREFIXES = ("/api", "/jobs", "/health", "/metrics", "/openapi.json")
+API_PREFIXES = (
+    "/api",
+    "/health",
+    "/metrics",
+    "/openapi.json",
+    "/openapi",
+    "/orchestrate",
+    "/intents",
+    "/jobs",
+)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["taskmapr.users.authentication.Principal"],
@@ -48,6 +57,7 @@ SPECTACULAR_SETTINGS = {
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "TAGS": [
         {"name": "Overlay", "description": "Ask, follow, read what was said."},
+        {"name": "Intents", "description": "Run a named intent, look at its job, follow it."},
         {"name": "Runs", "description": "Look at a run, stop it, answer it."},
         {"name": "Accounts", "description": "Sign in and out."},
         {"name": "Service", "description": "What the service says of itself."},

@@ -48,8 +48,10 @@ def adas(start: StartRun) -> dict[str, str]:
         question={"prompt": "Which one?"},
         wait=timedelta(minutes=5),
     )
+    job = start(kind="intent", session_id=None, subject="my.operation", mode="agent")
     return {
         "run_id": str(run.pk),
+        "job_id": f"job_{job.pk.hex}",
         "session_key": "adas-session",
         "approval_id": str(question.pk),
     }

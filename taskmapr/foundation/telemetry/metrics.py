@@ -34,6 +34,7 @@ _DEPENDENCIES: Final = ("db", "redis", "mcp", "llm")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _STREAM_S: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+_INTENT_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _FIRST_TOKEN_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30)
 _TOKENS_PER_S: Final = (1, 5, 10, 20, 30, 50, 75, 100, 150, 200, 400)
 _MESSAGES: Final = (2, 4, 6, 10, 16, 24, 36, 50)
@@ -53,6 +54,9 @@ class Figures:
     tool_calls: Counter
     persistence: Counter
     callbacks: Counter
+    intents: Counter
+    intent_duration: Histogram
+    replays: Counter
     stream_duration: Histogram
     first_token: Histogram
     token_rate: Histogram
@@ -99,6 +103,13 @@ def figures() -> Figures:
             "taskmapr_session_persistence_total", "Where sessions of new runs are kept", "result"
         ),
         callbacks=counter("taskmapr_callbacks_total", "Attempts to send a callback", "status"),
+        intents=counter("taskmapr_intents_total", "Intents that ended", "intent", "mode", "status"),
+        intent_duration=histogram(
+            "taskmapr_intent_duration_seconds", "From an intent's acceptance to its end", _INTENT_S
+        ),
+        replays=counter(
+            "taskmapr_idempotent_replays_total", "Requests answered by an equal earlier one"
+        ),
         stream_duration=histogram(
             "taskmapr_stream_duration_seconds", "From a stream's first byte to its last", _STREAM_S
         ),
@@ -143,6 +154,16 @@ def error_counted(*, endpoint: str, code: str) -> None:
 def tool_counted(*, tool: str, provider: str, ok: bool) -> None:
     """tool: a registry name. What a model made up must not become a label."""
     figures().tool_calls.labels(tool, provider, "completed" if ok else "failed").inc()
+
+
+def intent_ended(*, intent: str, mode: str, status: str, seconds: float) -> None:
+    """intent: a name that operators or authors of tools gave. status: as jobs show it."""
+    figures().intents.labels(intent, mode, status).inc()
+    figures().intent_duration.observe(seconds)
+
+
+def intent_replayed() -> None:
+    figures().replays.inc()
 
 
 def persistence_counted(result: Persistence) -> None:

@@ -1,0 +1,271 @@
+"""Calling the one tool that a job names: once, within its time, and in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from django.db import transaction
+
+from orchestration.execution.drive import HeldRun
+from orchestration.intents.words import error_told
+from orchestration.log.endings import error_event
+from orchestration.page.sensitive import redact_members
+from orchestration.services import effects
+from orchestration.services.intent_runs import CALL_ID, result_checked
+from taskmapr.core.errors import (
+    IllegalMove,
+    LeaseLost,
+    OutcomeUnknown,
+    TaskMaprError,
+    TimedOut,
+    ToolFailed,
+)
+from taskmapr.core.events import (
+    LogWritten,
+    ProgressMade,
+    ToolCompleted,
+    ToolStarted,
+    data_of,
+)
+from taskmapr.core.ports import StopRun
+from taskmapr.core.tools import ToolContext, ToolSpec
+from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.telemetry import metrics
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two words about how far a call is, so that a busy loop does not fill the log.
+PROGRESS_EVERY_S: Final = 0.1
+#: Lines that one call may write into the log, and characters of each.
+MOST_LINES: Final = 1_000
+LINE_LENGTH: Final = 2_000
+
+_LEVELS: Final = frozenset({"debug", "info", "warning", "error"})
+
+
+class CallVoice:
+    """What a tool says while it works. Callable from any thread; what comes too late is dropped."""
+
+    def __init__(self, held: HeldRun) -> None:
+        self._held = held
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._told_at = 0.0
+        self._lines = 0
+        self.is_over = threading.Event()
+
+    def progress(self, fraction: float, text: str = "") -> None:
+        now = time.monotonic()
+        bounded = min(1.0, max(0.0, float(fraction)))
+        if bounded < 1 and now - self._told_at < PROGRESS_EVERY_S:
+            return
+        self._told_at = now
+        self._say(ProgressMade(fraction=bounded, text=str(text)[:LINE_LENGTH] or None))
+
+    def log(self, level: str, text: str) -> None:
+        self._lines += 1
+        if self._lines <= MOST_LINES:
+            known: Any = level if level in _LEVELS else "info"
+            self._say(LogWritten(level=known, text=str(text)[:LINE_LENGTH]))
+
+    def _say(self, payload: object) -> None:
+        if threading.get_ident() == self._thread:
+            self._append(payload)
+        else:
+            self._loop.call_soon_threadsafe(self._append, payload)
+
+    def _append(self, payload: object) -> None:
+        if self.is_over.is_set():
+            return
+        try:
+            self._held.writer.append(payload)
+        except (IllegalMove, LeaseLost):
+            logger.debug("run %s: a word came too late", self._held.run_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Receipt:
+    """How an effect went, as the ledger keeps it."""
+
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        told = self.error["message"] if self.error is not None else None
+        return {
+            "ok": self.error is None,
+            "result": self.result,
+            "error": told,
+            "problem": dict(self.error) if self.error is not None else None,
+        }
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> _Receipt:
+        problem = stored.get("problem")
+        return cls(result=stored.get("result"), error=problem)
+
+
+class DirectCall:
+    """One call of one tool, by the job of a run; no model is asked."""
+
+    def __init__(self, held: HeldRun, spec: ToolSpec, args: dict[str, Any]) -> None:
+        self._held, self._spec, self._args = held, spec, args
+        self._voice = CallVoice(held)
+        self._is_replayed = False
+
+    async def result(self) -> Any:
+        """What the tool gives. Raises its error, TimedOut, ToolFailed, or OutcomeUnknown when an
+        earlier attempt was lost after it had begun and the tool must not be called twice."""
+        self._start()
+        begun = time.monotonic()
+        try:
+            result = await self._once()
+        except TaskMaprError as error:
+            self._complete(begun, error=error)
+            raise
+        finally:
+            self._voice.is_over.set()
+        self._complete(begun, result=result)
+        if self._spec.has_effect:
+            await self._held.writer.barrier()
+        return result
+
+    def _start(self) -> None:
+        writer, spec = self._held.writer, self._spec
+        if CALL_ID not in writer.state.open_calls:
+            shown = redact_members(self._args)
+            writer.append(ToolStarted(call_id=CALL_ID, tool=spec.name, args=shown))
+
+    def _complete(
+        self, begun: float, *, result: Any = None, error: TaskMaprError | None = None
+    ) -> None:
+        spec = self._spec
+        self._held.writer.append(
+            ToolCompleted(
+                call_id=CALL_ID,
+                tool=spec.name,
+                ok=error is None,
+                duration_ms=round((time.monotonic() - begun) * 1000),
+                replayed=self._is_replayed,
+                error=error.detail if error is not None else None,
+            )
+        )
+        metrics.tool_counted(tool=spec.name, provider=spec.provider, ok=error is None)
+
+    # Once ----------------------------------------------------------------------------------------
+
+    async def _once(self) -> Any:
+        if not self._spec.has_effect:
+            return await self._perform()
+        # Everything that led to the effect is stored before it begins.
+        await self._held.writer.barrier()
+        if self._spec.in_transaction is not None:
+            return self._settled(await in_database(self._in_transaction))
+        entry = await in_database(self._begin)
+        if entry.receipt is not None:
+            self._is_replayed = True
+            return self._settled(_Receipt.of(entry.receipt))
+        receipt = await self._receipt()
+        await in_database(self._settle, receipt)
+        return self._settled(receipt)
+
+    async def _receipt(self) -> _Receipt:
+        """Performs the effect. Raises what leaves its outcome open: the ledger keeps `begun`."""
+        try:
+            return _Receipt(result=await self._perform())
+        except (TimedOut, OutcomeUnknown, ToolFailed):
+            raise
+        except TaskMaprError as error:
+            return _Receipt(error=data_of(error_event(error)))
+
+    def _begin(self) -> effects.EffectEntry:
+        begin = partial(
+            effects.effect_begin,
+            run_id=self._held.run_id,
+            lease_token=self._held.claim.lease_token,
+            call_id=CALL_ID,
+            tool=self._spec.name,
+            fingerprint=effects.fingerprint_of(self._spec.name, self._args),
+        )
+        entry = begin()
+        if entry.state != "unknown":
+            return entry
+        if not self._spec.is_idempotent:
+            raise OutcomeUnknown(
+                f"{self._spec.name} was begun, and its worker stopped before the end."
+            )
+        return begin(again=True)
+
+    def _settle(self, receipt: _Receipt) -> None:
+        effects.effect_settle(
+            run_id=self._held.run_id,
+            lease_token=self._held.claim.lease_token,
+            call_id=CALL_ID,
+            receipt=receipt.as_json(),
+        )
+
+    @transaction.atomic
+    def _in_transaction(self) -> _Receipt:
+        """The effect and its receipt, both or neither."""
+        entry = self._begin()
+        if entry.receipt is not None:
+            self._is_replayed = True
+            return _Receipt.of(entry.receipt)
+        assert self._spec.in_transaction is not None  # noqa: S101 - asked for before
+        try:
+            with transaction.atomic():
+                receipt = _Receipt(result=self._checked(self._spec.in_transaction))
+        except TaskMaprError as error:
+            receipt = _Receipt(error=data_of(error_event(error)))
+        self._settle(receipt)
+        return receipt
+
+    def _settled(self, receipt: _Receipt) -> Any:
+        if receipt.error is not None:
+            raise error_told(receipt.error)
+        return receipt.result
+
+    # The call itself -----------------------------------------------------------------------------
+
+    def _checked(self, call: Callable[[ToolContext, dict[str, Any]], Any]) -> Any:
+        return result_checked(call(self._context(), self._args))
+
+    async def _perform(self) -> Any:
+        spec = self._spec
+        try:
+            async with asyncio.timeout(spec.timeout_s):
+                result = await spec.handler(self._context(), self._args)
+        except TimeoutError:
+            raise TimedOut(f"{spec.name} took longer than {spec.timeout_s:g} s.") from None
+        except (TaskMaprError, StopRun):
+            raise
+        except Exception:
+            # Tools come from many authors; what went wrong is for operators, not for callers.
+            logger.exception("run %s: tool %s failed", self._held.run_id, spec.name)
+            raise self._tool_failed() from None
+        return result_checked(result)
+
+    def _tool_failed(self) -> ToolFailed:
+        request_id = self._held.claim.request_id
+        return ToolFailed("Tool failed", details={"request_id": request_id})
+
+    def _context(self) -> ToolContext:
+        claim = self._held.claim
+        return ToolContext(
+            run_id=str(claim.run_id),
+            call_id=CALL_ID,
+            user_id=str(claim.owner_id),
+            session_id=None,
+            request=claim.input,
+            is_models_choice=False,
+            progress=self._voice.progress,
+            log=self._voice.log,
+            is_cancelled=self._voice.is_over.is_set,
+        )
