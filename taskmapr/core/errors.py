@@ -19,6 +19,8 @@ class TaskMaprError(Exception):
     status: ClassVar[int] = 500
     #: True when the same request may succeed later without being changed.
     retryable: ClassVar[bool] = False
+    #: True: instances carry codes that others invent, so the class stands for none in lists.
+    has_own_codes: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -401,26 +403,27 @@ class ToolFailed(TaskMaprError):
 class ToolError(TaskMaprError):
     """A tool says by itself what went wrong; code, message and status are the tool's."""
 
-    # Instances carry their own code; the class keeps the one that stands for all of them.
     code, title, status = "tool_specific_error", "Tool error", 500
+    has_own_codes = True
 
     def __init__(
-        self, code: str = "", message: str | None = None, status: int = 500, **kwargs: Any
+        self, code: str, message: str | None = None, status: int = 500, **kwargs: Any
     ) -> None:
         super().__init__(message, **kwargs)
-        self.code, self.status = code or type(self).code, status  # type: ignore[misc]
+        self.code, self.status = code, status  # type: ignore[misc]
 
 
 class TaskFailed(TaskMaprError):
     """A task ended without success; the code says why."""
 
     code, title = "task_failed", "Task failed"
+    has_own_codes = True
 
     def __init__(
-        self, code: str = "", message: str | None = None, *, retryable: bool = False, **kwargs: Any
+        self, code: str, message: str | None = None, *, retryable: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(message, **kwargs)
-        self.code, self.retryable = code or type(self).code, retryable  # type: ignore[misc]
+        self.code, self.retryable = code, retryable  # type: ignore[misc]
 
 
 class WorkerLost(TaskMaprError):
@@ -587,10 +590,12 @@ class TimeLimit(TimedOut):
 
 
 def error_classes() -> Iterator[type[TaskMaprError]]:
-    """Every class of the tree, the root first, depth first, in order of definition."""
+    """Every class of the tree that has a code of its own, the root first, depth first, in order
+    of definition."""
 
     def walk(cls: type[TaskMaprError]) -> Iterator[type[TaskMaprError]]:
-        yield cls
+        if not cls.has_own_codes:
+            yield cls
         for child in cls.__subclasses__():
             yield from walk(child)
 

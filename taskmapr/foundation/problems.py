@@ -52,7 +52,7 @@ _PLAIN: Final[tuple[tuple[type[Exception], type[TaskMaprError]], ...]] = (
 def problem_body(error: TaskMaprError, *, path: str, request_id: str) -> dict[str, Any]:
     """The members of the answer, in their documented order."""
     return {
-        "type": f"{settings.PUBLIC_URL.rstrip('/')}/problems/{error.code}",
+        "type": _type_of(error),
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
@@ -91,6 +91,13 @@ def problem_code_of(response: HttpResponseBase) -> str:
         return ""
     known: str | None = getattr(response, "problem_code", None)
     return known or problem_of_status(response.status_code).code
+
+
+def _type_of(error: TaskMaprError) -> str:
+    """Where the code is explained; codes that tools invent are explained nowhere (RFC 9457)."""
+    if error.has_own_codes:
+        return "about:blank"
+    return f"{settings.PUBLIC_URL.rstrip('/')}/problems/{error.code}"
 
 
 def request_id_of(request: HttpRequest) -> str:
