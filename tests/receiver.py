@@ -21,12 +21,14 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """`until`: the answer is held back until this is set."""
+    """`until`: the answer is held back until this is set. `lacks`: bytes that are promised and
+    never come."""
 
     status: int = 200
     body: bytes = b"thanks"
     headers: Mapping[str, str] = field(default_factory=dict)
     until: threading.Event | None = None
+    lacks: int = 0
 
 
 class Receiver:
@@ -88,9 +90,10 @@ def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(reply.body)))
+                self.send_header("Content-Length", str(len(reply.body) + reply.lacks))
                 self.end_headers()
                 self.wfile.write(reply.body)
+                self.close_connection = self.close_connection or reply.lacks > 0
             except OSError:
                 # Who asked has gone.
                 self.close_connection = True
