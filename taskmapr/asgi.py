@@ -17,6 +17,7 @@ from taskmapr.foundation.bodies import body_limited  # noqa: E402
 from taskmapr.foundation.collector import collector_settle  # noqa: E402
 from taskmapr.foundation.request_signals import start_signals_quiet  # noqa: E402
 from taskmapr.foundation.telemetry.access_logs import access_logs_mask  # noqa: E402
+from taskmapr.routing import by_protocol  # noqa: E402
 from taskmapr.stack.children import die_with_parent  # noqa: E402
 from taskmapr.stack.closing import ClosingStreams  # noqa: E402
 
@@ -26,5 +27,5 @@ if "TASKMAPR_SUPERVISED" in os.environ:
     # Some servers serve from processes of their own, which the supervisor does not know.
     die_with_parent()
 
-application = ClosingStreams(body_limited(django_application))
+application = ClosingStreams(body_limited(by_protocol(django_application)))
 collector_settle()

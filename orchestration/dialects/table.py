@@ -9,12 +9,14 @@ from uuid import UUID
 from orchestration.dialects.base import Dialect
 from orchestration.dialects.job import JobDialect
 from orchestration.dialects.overlay import OverlayDialect
+from orchestration.dialects.task_socket import TaskSocketDialect
 
 DialectFactory = Callable[[UUID | str], Dialect]
 
 DIALECTS: Final[dict[str, DialectFactory]] = {
     "overlay": OverlayDialect,
     "job": JobDialect,
+    "task_socket": TaskSocketDialect,
 }
 
 

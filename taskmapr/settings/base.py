@@ -275,6 +275,8 @@ TASKMAPR: dict[str, Any] = {
     # Of one credential: tasks assigned, and results, lists and types read.
     "task_assigns_per_minute": env.integer("TASKMAPR_TASK_ASSIGNS_PER_MINUTE", 60),
     "task_reads_per_minute": env.integer("TASKMAPR_TASK_READS_PER_MINUTE", 600),
+    # Sockets that one credential may have open at once; 0 = any number.
+    "sockets_per_key": env.integer("TASKMAPR_SOCKETS_PER_KEY", 20),
     # So many proxies stand in front and add to X-Forwarded-For; 0 = the peer is the client.
     "trusted_proxies": env.integer("TASKMAPR_TRUSTED_PROXIES", 0),
 }

@@ -196,6 +196,38 @@ def timed_out() -> Iterator[Any]:
     yield finished("timed_out", 300_000)
 
 
+def task_with_files() -> Iterator[Any]:
+    """A queued task: tried twice, with lines, pictures and a file."""
+    yield created(run_kind="task", model="", session_id=None, page=None, subject="test_task")
+    yield ev.RunStarted(attempt=1, worker="w1")
+    yield ev.LogWritten(level="info", text="step 1 of 2")
+    yield ev.ProgressMade(fraction=0.29, text="step 1 of 2")
+    yield ev.RunRetrying(
+        attempt=2, reason="unhandled_exception", delay_s=1.7, error="The site was slow."
+    )
+    yield ev.RunStarted(attempt=2, worker="w2")
+    yield ev.ArtifactStored(
+        artifact_id="f1",
+        media_type="image/png",
+        size_bytes=812,
+        name="step-2.png",
+        role="screenshot",
+        label="success",
+        width=1280,
+        height=800,
+    )
+    yield ev.ArtifactStored(
+        artifact_id="f2", media_type="text/html", size_bytes=90, name="page.html", role="private"
+    )
+    yield ev.ArtifactStored(
+        artifact_id="f3", media_type="text/csv", size_bytes=9, name="report.csv", sha256="ab"
+    )
+    yield ev.ProgressMade(fraction=1, text="done")
+    yield ev.ResultGiven(value={"echo": {"test": True}})
+    yield totals(900)
+    yield finished("succeeded", 900)
+
+
 RUNS = {
     run.__name__: run
     for run in (
@@ -208,6 +240,7 @@ RUNS = {
         paused_and_resumed,
         retried_after_a_lost_worker,
         timed_out,
+        task_with_files,
     )
 }
 

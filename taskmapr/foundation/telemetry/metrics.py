@@ -62,6 +62,7 @@ class Figures:
     token_rate: Histogram
     messages: Histogram
     open_streams: Gauge
+    open_sockets: Gauge
     active_sessions: Gauge
     dependency_up: Gauge
 
@@ -125,6 +126,7 @@ def figures() -> Figures:
             "taskmapr_messages_per_session", "Messages of a session after each run", _MESSAGES
         ),
         open_streams=gauge("taskmapr_open_streams", "Streams that are being sent"),
+        open_sockets=gauge("taskmapr_ws_connections", "Sockets that are open"),
         active_sessions=gauge("taskmapr_active_sessions", "Sessions with a run under way"),
         dependency_up=Gauge(
             _DEPENDENCY_UP,
@@ -182,6 +184,14 @@ def stream_opened() -> None:
 def stream_closed(seconds: float) -> None:
     figures().open_streams.dec()
     figures().stream_duration.observe(seconds)
+
+
+def socket_opened() -> None:
+    figures().open_sockets.inc()
+
+
+def socket_closed() -> None:
+    figures().open_sockets.dec()
 
 
 def session_active(change: Literal[1, -1]) -> None:
