@@ -23,7 +23,7 @@ class OrchestrationConfig(AppConfig):
         import_module("orchestration.tools.ui").register()
         import_module("orchestration.tools.knowledge").register()
         import_module("orchestration.tools.memory").register()
-        import_module("orchestration.task_types.sources").task_types_register()
+        import_module("orchestration.task_sources.code").task_types_register()
         # By name: neither module can be imported before the models are there.
         import_string("taskmapr.users.services.erasure.eraser_register")(
             "orchestration", import_string("orchestration.services.retention.user_runs_erase")

@@ -7,7 +7,6 @@ can be found and ended with it. It ends itself and them as soon as its worker is
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import signal
 import sys
@@ -88,7 +87,7 @@ def _outcome(order: TaskOrder, line: _Line) -> Outcome:
         task_type = task_type_of_run(order.type_name, order.given)
     except Exception as error:
         return outcome_raised(error, ())
-    if inspect.iscoroutinefunction(task_type.handler):
+    if task_type.is_async:
         return asyncio.run(_on_loop(order, task_type, voice, line))
     return performed_sync(order, task_type, voice)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 import threading
 from typing import Any, Final, Protocol
 
@@ -40,7 +39,7 @@ class Runner(Protocol):
 def runner_for(order: TaskOrder, task_type: TaskType, desk: TaskDesk) -> Runner:
     if task_type.queue in OWN_PROCESS:
         return InProcess(order, desk)
-    if inspect.iscoroutinefunction(task_type.handler):
+    if task_type.is_async:
         return OnLoop(order, task_type, desk)
     return InThread(order, task_type, desk)
 

@@ -14,6 +14,7 @@ from orchestration.models.mode_rule import ModeRule
 from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
 from orchestration.models.site import Site
+from orchestration.models.task_definition import TaskDefinition
 from orchestration.models.tool_trial import ToolTrial
 from orchestration.models.webhook_secret import SignedRequest, WebhookSecret
 
@@ -39,6 +40,7 @@ __all__ = [
     "Session",
     "SignedRequest",
     "Site",
+    "TaskDefinition",
     "ToolTrial",
     "WebhookSecret",
 ]

@@ -2,18 +2,160 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
 
-from taskmapr.core.errors import TaskDisabled, UnknownTaskType
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+
+from orchestration.models import TaskDefinition
+from orchestration.models.task_definition import DefinitionKind
+from orchestration.task_sources.code import PackagedTypes
+from orchestration.task_sources.definitions import type_of_definition
+from orchestration.task_sources.files import FolderTypes, Signature
+from orchestration.task_sources.problems import Problem
+from taskmapr.core import wired
+from taskmapr.core.errors import InvalidInput, QueueUnavailable, TaskDisabled, UnknownTaskType
 from taskmapr.core.task_types import TaskType, task_types
 from taskmapr.core.tools import is_named
+from taskmapr.foundation.database_state import is_connection_loss
 from taskmapr.users.credentials import Credential
+
+logger = logging.getLogger(__name__)
+
+#: Under this name Redis has a text that is another one after every change.
+VERSION_KEY: Final = "task-types"
+#: Seconds for which a process does not look for changes.
+LOOK_EVERY_S: Final = 1.0
+#: Read anew after so long, whatever Redis says.
+READ_EVERY_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """All types at one moment, and what should have been one and is not."""
+
+    types: Mapping[str, TaskType]
+    problems: tuple[Problem, ...] = ()
+
+
+class _Catalogues:
+    """The present catalogue of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._packaged = PackagedTypes()
+        self._folder: FolderTypes | None = None
+        self._known: Catalogue | None = None
+        self._mark: tuple[str | None, Signature] | None = None
+        self._look_at = self._read_at = 0.0
+        self._of_packages: tuple[list[TaskType], list[Problem]] = ([], [])
+        self._last: list[TaskDefinition] = []
+
+    def now(self) -> Catalogue:
+        """At most a second behind changes elsewhere. While Postgres is away, as it was last."""
+        known = self._known
+        if known is not None and time.monotonic() < self._look_at:
+            return known
+        with self._lock:
+            return self._looked()
+
+    def forget(self) -> None:
+        """Read everything anew the next time."""
+        self._look_at, self._mark = 0.0, None
+
+    def _looked(self) -> Catalogue:
+        moment = time.monotonic()
+        mark = (_version(), self._signature())
+        if self._known is None or mark != self._mark or moment > self._read_at:
+            # Looking through all installed packages takes long: only when somebody said so.
+            if self._mark is None or mark[0] != self._mark[0]:
+                self._of_packages = self._packaged.read()
+            self._known = self._read(mark[1])
+            self._mark, self._read_at = mark, moment + READ_EVERY_S
+        self._look_at = moment + LOOK_EVERY_S
+        return self._known
+
+    def _signature(self) -> Signature:
+        folder: Path | None = settings.TASKMAPR["tasks_dir"]
+        if folder is None:
+            self._folder = None
+            return ()
+        if self._folder is None or self._folder.folder != folder:
+            self._folder = FolderTypes(folder)
+        return self._folder.signature()
+
+    def _read(self, signature: Signature) -> Catalogue:
+        packaged, problems = self._of_packages
+        found = [*task_types.all(), *packaged]
+        if self._folder is not None:
+            filed, more = self._folder.read(signature)
+            found, problems = [*found, *filed], [*problems, *more]
+        types: dict[str, TaskType] = {}
+        for made in found:
+            if types.setdefault(made.name, made) is not made:
+                problems.append(Problem(made.name, "the name is taken by an earlier source"))
+        defined, more = _with_definitions(types, self._definitions())
+        return Catalogue(types=defined, problems=(*problems, *more))
+
+    def _definitions(self) -> list[TaskDefinition]:
+        try:
+            self._last = list(TaskDefinition.objects.all())
+        except (OperationalError, InterfaceError) as error:
+            if not is_connection_loss(error):
+                raise
+            logger.warning("task types are as they were: the database is away")
+        return self._last
+
+
+catalogues = _Catalogues()
+
+
+def _version() -> str | None:
+    try:
+        return wired.ports().standby.recall(VERSION_KEY)
+    except QueueUnavailable:
+        return None
+
+
+def _with_definitions(
+    types: dict[str, TaskType], rows: list[TaskDefinition]
+) -> tuple[dict[str, TaskType], list[Problem]]:
+    code, problems = dict(types), []
+    for row in rows:
+        made = code.get(row.name)
+        if row.kind == DefinitionKind.CODE:
+            if made is not None:
+                types[row.name] = replace(
+                    made,
+                    enabled=made.enabled and row.is_enabled,
+                    concurrency=row.concurrency or made.concurrency,
+                )
+        elif made is not None:
+            problems.append(Problem(row.name, "the name is taken by an earlier source"))
+        else:
+            try:
+                made = type_of_definition(row.snapshot(), code.get)
+                types[row.name] = replace(made, enabled=row.is_enabled)
+            except InvalidInput as error:
+                problems.append(Problem(row.name, error.detail))
+    return types, problems
 
 
 def task_types_all() -> list[TaskType]:
     """Every type of this installation by name, also those that are switched off."""
-    return task_types.all()
+    types = catalogues.now().types
+    return [types[name] for name in sorted(types)]
+
+
+def task_type_problems() -> tuple[Problem, ...]:
+    """What should have been a type: broken files and packages, taken names, bad definitions."""
+    return catalogues.now().problems
 
 
 def task_types_for(credential: Credential | None) -> list[TaskType]:
@@ -31,7 +173,7 @@ def is_assignable(task_type: TaskType, credential: Credential | None) -> bool:
 
 def task_type_named(name: str) -> TaskType:
     """Raises UnknownTaskType."""
-    found = task_types.get(name)
+    found = catalogues.now().types.get(name)
     if found is None:
         raise UnknownTaskType(f"There is no type of task called {name!r}.")
     return found
@@ -40,7 +182,7 @@ def task_type_named(name: str) -> TaskType:
 def task_type_to_assign(name: str, credential: Credential | None) -> TaskType:
     """The type, if it can be assigned. Raises UnknownTaskType (with those that can) and
     TaskDisabled."""
-    found = next((t for t in task_types_all() if t.name == name), None)
+    found = catalogues.now().types.get(name)
     if found is None or not is_assignable(found, credential):
         raise UnknownTaskType(
             f"There is no type of task called {name!r}.",
@@ -52,5 +194,15 @@ def task_type_to_assign(name: str, credential: Credential | None) -> TaskType:
 
 
 def task_type_of_run(subject: str, given: Mapping[str, Any]) -> TaskType:
-    """The type that a run executes. `given`: the run's input. Raises UnknownTaskType."""
-    return task_type_named(subject)
+    """The type that a run executes, as it was when the run was assigned if operators wrote it down.
+
+    `given`: the run's input. Raises UnknownTaskType.
+    """
+    definition = (given.get("settings") or {}).get("definition")
+    if definition is None:
+        # What is made in code needs neither Redis nor Postgres to be found.
+        return task_types.get(subject) or task_type_named(subject)
+    try:
+        return type_of_definition(definition, catalogues.now().types.get)
+    except InvalidInput as error:
+        raise UnknownTaskType(error.detail) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -148,6 +149,10 @@ class TaskType:
             raise ValueError(f"{self.name}: timeout_s must lie in (0, 86400]")
         if not 0 <= self.max_retries <= MOST_RETRIES:
             raise ValueError(f"{self.name}: max_retries must lie in [0, {MOST_RETRIES}]")
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.handler)
 
     @cached_property
     def _validator(self) -> jsonschema.protocols.Validator:

@@ -70,6 +70,7 @@ SIDEBAR = [
         _item("Runs", "bolt", "orchestration_run"),
         _item("Sessions", "forum", "orchestration_session"),
         _item("Memory", "bookmark", "memory_memoryowner"),
+        _item("Task types", "checklist", "orchestration_taskdefinition"),
         _item("Erased runs", "auto_delete", "orchestration_erasedruns"),
     ),
     _group(

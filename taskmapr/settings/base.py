@@ -197,6 +197,7 @@ ASGI_SERVER = env.choice(
 
 _lease_ttl_s = env.number("TASKMAPR_LEASE_TTL_S", 15, minimum=1)
 
+_tasks_dir = env.text("TASKS_DIR")
 # What is ours. Names carry their unit; each is read from TASKMAPR_<NAME> once, here.
 TASKMAPR: dict[str, Any] = {
     # streams
@@ -237,6 +238,8 @@ TASKMAPR: dict[str, Any] = {
     "session_ttl_days": env.integer(
         "TASKMAPR_SESSION_TTL_DAYS", env.integer("SESSION_TTL_DAYS", 0)
     ),
+    # A folder of Python files with types of tasks; none: no such types.
+    "tasks_dir": Path(_tasks_dir).resolve() if _tasks_dir else None,
     # models
     "default_model": env.text("TASKMAPR_DEFAULT_MODEL", "gpt-5-mini"),
     "openai_api_key": env.text("OPENAI_API_KEY"),

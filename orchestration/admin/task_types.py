@@ -1,0 +1,133 @@
+"""Types of tasks: those of the code with what operators say of them, and those they write down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from unfold.decorators import action
+
+from agents_cfg.admin.forms import CheckedForm
+from orchestration.models import TaskDefinition
+from orchestration.models.task_definition import DefinitionKind
+from orchestration.selectors.task_types import task_type_problems, task_types_all
+from orchestration.services.task_types import (
+    task_definition_check,
+    task_definition_delete,
+    task_definition_save,
+    task_definitions_note,
+    task_types_reload,
+)
+from taskmapr.foundation.admin import ProductAdmin
+from taskmapr.foundation.badges import status_badge, two_lines, when
+from taskmapr.foundation.figures import NONE
+
+_COLOURS = {"read": "ok", "write": "waiting", "dangerous": "failed"}
+#: What operators say of a type that is made in code.
+_OF_CODE = ("is_enabled", "concurrency")
+_KIND_HELP = (
+    'An alias needs {"type": name, "params": {}} and fixes these parameters; an intent'
+    ' {"intent": name, "inputs": {}}; an HTTP request {"method", "url", "headers", "secrets":'
+    ' {header: name of a secret}}, and sends the parameters as JSON unless "body" is given.'
+)
+
+
+class TaskDefinitionForm(CheckedForm):
+    check_instance = staticmethod(task_definition_check)
+    words = {
+        "params_schema": "Schema of its parameters",
+        "timeout_s": "Seconds of one attempt",
+        "max_retries": "Attempts after the first",
+        "concurrency": "At once (0: any number)",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if (kind := self.fields.get("kind")) is not None and hasattr(kind, "choices"):
+            kind.choices = [c for c in kind.choices if c[0] != DefinitionKind.CODE]
+
+
+@admin.register(TaskDefinition)
+class TaskDefinitionAdmin(ProductAdmin):
+    form = TaskDefinitionForm
+    list_display = ("what", "is_enabled", "kind", "danger_shown", "limits", "version", "changed")
+    list_display_links = ("what",)
+    list_filter = ("is_enabled", "kind", "danger")
+    search_fields = ("name", "title", "description")
+    readonly_fields = ("version", "changed")
+    actions_list = ("reload",)
+    empty_title = "No task types yet"
+    empty_text = "They appear when this page is opened."
+    fieldsets = (
+        (None, {"fields": ("name", "kind", "title", "description", "is_enabled")}),
+        ("What it does", {"fields": ("content", "params_schema", "example")}),
+        ("Limits", {"fields": ("danger", "timeout_s", "max_retries", "concurrency")}),
+        ("Version", {"fields": ("version", "changed")}),
+    )
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """What is broken is told here."""
+        if request.method == "GET":
+            task_definitions_note()
+            for problem in task_type_problems():
+                messages.warning(request, f"{problem.where}: {problem.message}")
+        answer: HttpResponse = super().changelist_view(request, extra_context)
+        return answer
+
+    @action(  # type: ignore[untyped-decorator]
+        description="Reload", url_path="reload", permissions=["change"]
+    )
+    def reload(self, request: HttpRequest) -> HttpResponse:
+        task_types_reload()
+        messages.success(request, f"{len(task_types_all())} types of tasks are there.")
+        return redirect(reverse("admin:orchestration_taskdefinition_changelist"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: TaskDefinition | None = None) -> Any:
+        if obj is None or obj.kind != DefinitionKind.CODE:
+            head, does, *rest = self.fieldsets
+            return (head, (does[0], {**does[1], "description": _KIND_HELP}), *rest)
+        shown = ("name", "title", *_OF_CODE, "version", "changed")
+        return ((None, {"fields": shown}),)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: TaskDefinition | None = None
+    ) -> tuple[str, ...]:
+        """Tasks and keys refer to a type by its name."""
+        if obj is None:
+            return self.readonly_fields
+        more = ("title",) if obj.kind == DefinitionKind.CODE else ()
+        return ("name", "kind", *more, *self.readonly_fields)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: TaskDefinition | None = None
+    ) -> bool:
+        is_ours = obj is not None and obj.kind == DefinitionKind.CODE
+        allowed: bool = super().has_delete_permission(request, obj)
+        return allowed and not is_ours
+
+    def save_model(self, request: HttpRequest, obj: TaskDefinition, form: Any, change: bool) -> None:
+        task_definition_save(definition=obj, by=request.user.get_username())
+
+    def delete_model(self, request: HttpRequest, obj: TaskDefinition) -> None:
+        task_definition_delete(definition=obj, by=request.user.get_username())
+
+    @admin.display(description="Type", ordering="name")
+    def what(self, row: TaskDefinition) -> SafeString:
+        return two_lines(row.name, row.title or NONE, is_wide=True)
+
+    @admin.display(description="Danger", ordering="danger")
+    def danger_shown(self, row: TaskDefinition) -> SafeString:
+        return status_badge(_COLOURS[row.danger], row.danger)
+
+    @admin.display(description="Limits")
+    def limits(self, row: TaskDefinition) -> SafeString:
+        at_once = f"{row.concurrency} at once" if row.concurrency else "any number at once"
+        return two_lines(f"{row.timeout_s:g} s, {row.max_retries} retries", at_once)
+
+    @admin.display(description="Changed", ordering="updated_at")
+    def changed(self, row: TaskDefinition) -> SafeString | str:
+        return when(row.updated_at)

@@ -1,0 +1,124 @@
+"""Types of tasks that operators wrote down: made from a snapshot of their definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from orchestration.task_types.http_request import request_send
+from orchestration.task_types.intent import tool_called
+from taskmapr.core.errors import InvalidInput
+from taskmapr.core.task_types import ANY_OBJECT, TaskContext, TaskFunction, TaskType
+
+Snapshot = Mapping[str, Any]
+#: Finds a type by name; None when there is none.
+Find = Callable[[str], TaskType | None]
+
+
+def type_of_definition(snapshot: Snapshot, find: Find) -> TaskType:
+    """Raises InvalidInput when the definition makes no type (any more)."""
+    try:
+        return _MAKERS[snapshot["kind"]](snapshot, find)
+    except ValueError as error:
+        raise InvalidInput.of(("definition", str(error))) from None
+
+
+def _alias(snapshot: Snapshot, find: Find) -> TaskType:
+    content = snapshot["content"]
+    aliased = find(str(content.get("type")))
+    if aliased is None or aliased.name == snapshot["name"]:
+        raise InvalidInput.of(("content.type", f"there is no type {content.get('type')!r}"))
+    if aliased.definition is not None:
+        raise InvalidInput.of(("content.type", "is written down by an operator itself"))
+    preset: dict[str, Any] = content.get("params") or {}
+    schema = snapshot["params_schema"] or _without(aliased.params_schema, preset)
+    return replace(
+        aliased,
+        **_said(snapshot),
+        handler=_with_preset(aliased, preset),
+        params_schema=schema,
+        queue=aliased.queue,
+        is_idempotent=aliased.is_idempotent,
+        timeout_s=min(snapshot["timeout_s"], aliased.timeout_s),
+        max_retries=min(snapshot["max_retries"], aliased.max_retries),
+        danger=aliased.danger,
+    )
+
+
+def _without(schema: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of what is left to say. What is preset is not to be sent."""
+    members = {n: s for n, s in schema.get("properties", {}).items() if n not in preset}
+    required = [name for name in schema.get("required", ()) if name not in preset]
+    return {**schema, "properties": members, "required": required}
+
+
+def _with_preset(aliased: TaskType, preset: Mapping[str, Any]) -> TaskFunction:
+    if aliased.is_async:
+
+        async def perform_async(params: dict[str, Any], ctx: TaskContext) -> Any:
+            return await aliased.handler(aliased.params_of({**params, **preset}), ctx)
+
+        return perform_async
+
+    def perform(params: dict[str, Any], ctx: TaskContext) -> Any:
+        return aliased.handler(aliased.params_of({**params, **preset}), ctx)
+
+    return perform
+
+
+def _intent(snapshot: Snapshot, find: Find) -> TaskType:
+    name = snapshot["content"].get("intent")
+    if not isinstance(name, str) or not name:
+        raise InvalidInput.of(("content.intent", "is needed"))
+
+    async def perform(params: dict[str, Any], ctx: TaskContext) -> Any:
+        fixed = snapshot["content"].get("inputs") or {}
+        return await tool_called(name, {**params, **fixed}, ctx)
+
+    return _made(snapshot, perform, queue="agent")
+
+
+def _http_request(snapshot: Snapshot, find: Find) -> TaskType:
+    content = snapshot["content"]
+    if not isinstance(content.get("url"), str):
+        raise InvalidInput.of(("content.url", "is needed"))
+
+    async def perform(params: dict[str, Any], ctx: TaskContext) -> Any:
+        request = {name: content[name] for name in ("method", "url", "headers") if name in content}
+        body = content.get("body", params if content.get("method", "GET") == "POST" else None)
+        return await request_send({**request, "body": body}, ctx, secrets=content.get("secrets"))
+
+    return _made(snapshot, perform, queue="default")
+
+
+def _made(snapshot: Snapshot, handler: TaskFunction, **more: Any) -> TaskType:
+    return TaskType(
+        **_said(snapshot),
+        **more,
+        handler=handler,
+        params_schema=snapshot["params_schema"] or dict(ANY_OBJECT),
+        timeout_s=snapshot["timeout_s"],
+        max_retries=snapshot["max_retries"],
+        danger=snapshot["danger"],
+    )
+
+
+def _said(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "name": snapshot["name"],
+        "title": snapshot["title"] or snapshot["name"],
+        "description": snapshot["description"],
+        "example": snapshot["example"],
+        "concurrency": snapshot["concurrency"],
+        "version": snapshot["version"],
+        "source": "admin",
+        "definition": dict(snapshot),
+    }
+
+
+_MAKERS: Final[dict[str, Callable[[Snapshot, Find], TaskType]]] = {
+    "alias": _alias,
+    "intent": _intent,
+    "http_request": _http_request,
+}
