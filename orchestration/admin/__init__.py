@@ -1,3 +1,19 @@
-from orchestration.admin import audit, chores, erased, runs, sessions, tools
+from orchestration.admin import (
+    audit,
+    chores,
+    erased,
+    runs,
+    sessions,
+    task_types,
+    tools,
+)
 
-__all__ = ["audit", "chores", "erased", "runs", "sessions", "tools"]
+__all__ = [
+    "audit",
+    "chores",
+    "erased",
+    "runs",
+    "sessions",
+    "task_types",
+    "tools",
+]

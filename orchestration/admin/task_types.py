@@ -109,7 +109,9 @@ class TaskDefinitionAdmin(ProductAdmin):
         allowed: bool = super().has_delete_permission(request, obj)
         return allowed and not is_ours
 
-    def save_model(self, request: HttpRequest, obj: TaskDefinition, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: TaskDefinition, form: Any, change: bool
+    ) -> None:
         task_definition_save(definition=obj, by=request.user.get_username())
 
     def delete_model(self, request: HttpRequest, obj: TaskDefinition) -> None:

@@ -25,6 +25,8 @@ def task_definition_check(definition: TaskDefinition) -> None:
     taken = catalogues.now().types.get(definition.name)
     if taken is not None and taken.source != "admin":
         raise InvalidInput.of(("name", "a type made in code has this name"))
+    if not isinstance(definition.content, dict) or not isinstance(definition.params_schema, dict):
+        raise InvalidInput.of(("content", "must be an object, and so must be the schema"))
     made = type_of_definition(definition.snapshot(), catalogues.now().types.get)
     try:
         jsonschema.Draft202012Validator.check_schema(dict(made.params_schema))

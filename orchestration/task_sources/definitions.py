@@ -21,16 +21,16 @@ def type_of_definition(snapshot: Snapshot, find: Find) -> TaskType:
     try:
         return _MAKERS[snapshot["kind"]](snapshot, find)
     except ValueError as error:
-        raise InvalidInput.of(("definition", str(error))) from None
+        raise InvalidInput.of(("content", str(error))) from None
 
 
 def _alias(snapshot: Snapshot, find: Find) -> TaskType:
     content = snapshot["content"]
     aliased = find(str(content.get("type")))
     if aliased is None or aliased.name == snapshot["name"]:
-        raise InvalidInput.of(("content.type", f"there is no type {content.get('type')!r}"))
+        raise InvalidInput.of(("content", f"type: there is no type {content.get('type')!r}"))
     if aliased.definition is not None:
-        raise InvalidInput.of(("content.type", "is written down by an operator itself"))
+        raise InvalidInput.of(("content", "type: is written down by an operator itself"))
     preset: dict[str, Any] = content.get("params") or {}
     schema = snapshot["params_schema"] or _without(aliased.params_schema, preset)
     return replace(
@@ -70,7 +70,7 @@ def _with_preset(aliased: TaskType, preset: Mapping[str, Any]) -> TaskFunction:
 def _intent(snapshot: Snapshot, find: Find) -> TaskType:
     name = snapshot["content"].get("intent")
     if not isinstance(name, str) or not name:
-        raise InvalidInput.of(("content.intent", "is needed"))
+        raise InvalidInput.of(("content", "intent: is needed"))
 
     async def perform(params: dict[str, Any], ctx: TaskContext) -> Any:
         fixed = snapshot["content"].get("inputs") or {}
@@ -82,7 +82,7 @@ def _intent(snapshot: Snapshot, find: Find) -> TaskType:
 def _http_request(snapshot: Snapshot, find: Find) -> TaskType:
     content = snapshot["content"]
     if not isinstance(content.get("url"), str):
-        raise InvalidInput.of(("content.url", "is needed"))
+        raise InvalidInput.of(("content", "url: is needed"))
 
     async def perform(params: dict[str, Any], ctx: TaskContext) -> Any:
         request = {name: content[name] for name in ("method", "url", "headers") if name in content}

@@ -240,6 +240,8 @@ TASKMAPR: dict[str, Any] = {
     ),
     # A folder of Python files with types of tasks; none: no such types.
     "tasks_dir": Path(_tasks_dir).resolve() if _tasks_dir else None,
+    # Tasks of one credential that may run at once; 0 = any number.
+    "tasks_per_key": env.integer("TASKMAPR_TASKS_PER_KEY", 100, minimum=0),
     # models
     "default_model": env.text("TASKMAPR_DEFAULT_MODEL", "gpt-5-mini"),
     "openai_api_key": env.text("OPENAI_API_KEY"),
