@@ -20,6 +20,7 @@ from orchestration.adapters.ollama import ollama_models
 from orchestration.adapters.prices import TablePriceBook
 from orchestration.adapters.redis_log import RedisLog, RedisLogSync, channel_name
 from orchestration.adapters.redis_signals import AsyncRedisSignals, RedisSignals
+from orchestration.adapters.redis_slots import RedisSlots
 from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.log.reader import Announcements
 from taskmapr.core.browser import Browser, BrowserRequest
@@ -57,6 +58,7 @@ def build() -> Ports:
         signals=RedisSignals(blocking),
         log=RedisLogSync(blocking),
         standby=RedisStandby(blocking),
+        slots=RedisSlots(blocking),
         model=_model,
         close_models=_close_models,
         agent_loop=_agent_loop,

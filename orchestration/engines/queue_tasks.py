@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
+
 from orchestration.execution.drive import HeldRun, RetryLater
 from orchestration.execution.task_desk import TaskDesk, line_of
 from orchestration.execution.task_order import TaskOrder
@@ -22,7 +24,8 @@ from orchestration.execution.task_voice import TaskFacts, Why
 from orchestration.log.store import events_all
 from orchestration.selectors.task_types import task_type_of_run
 from orchestration.services.artifacts import Role, result_fitted
-from taskmapr.core.errors import TaskFailed, TaskMaprError, TimeLimit, WorkerLost
+from orchestration.services.task_slots import task_leave, task_places_renew
+from taskmapr.core.errors import QueueUnavailable, TaskFailed, TaskMaprError, TimeLimit, WorkerLost
 from taskmapr.core.events import LogWritten, ResultGiven
 from taskmapr.core.task_types import TaskType
 from taskmapr.foundation.aio import in_database
@@ -55,11 +58,23 @@ class TaskEngine:
             # An earlier attempt was lost in the middle of it.
             raise WorkerLost("Its worker was lost after it had begun to change something.")
         self._desk.open()
+        places = asyncio.get_running_loop().create_task(self._keep_places())
         try:
             outcome = await self._executed()
             await self._conclude(outcome)
         finally:
+            places.cancel()
             await self._desk.close()
+            await in_database(task_leave, held.claim)
+
+    async def _keep_places(self) -> None:
+        """What it counts against holds as long as its lease does."""
+        while True:
+            await asyncio.sleep(settings.TASKMAPR["sign_every_s"])
+            try:
+                await in_database(task_places_renew, self._held.claim)
+            except QueueUnavailable:
+                continue
 
     # Executing -----------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from django.db import InterfaceError, OperationalError
 from orchestration.delivering import EndedRuns
 from orchestration.dialects.webhook import CALLBACKS
 from orchestration.execution.claims import Claims
-from orchestration.execution.drive import HeldRun, engine_class, run_drive
+from orchestration.execution.drive import HeldRun, admission_of, engine_class, run_drive
 from orchestration.execution.heartbeats import Heartbeats, HeldRuns, repeat
 from orchestration.execution.loop import LoopThread
 from orchestration.log.lanes import StoreLane
@@ -158,6 +158,9 @@ class RunExecutor:
         claim = await self._claimed(run_id, stands_by)
         if claim is None:
             logger.debug("run %s is not to be had", run_id)
+            return
+        if (admit := admission_of(claim.kind)) and not await in_database(admit, claim):
+            logger.debug("run %s waits: enough of its sort are under way", run_id)
             return
         if claim.session_id is not None and not stands_by:
             self._beats.session_seen(owner_key(claim.session_id), claim.owner_id)

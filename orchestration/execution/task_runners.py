@@ -14,12 +14,10 @@ from orchestration.execution.task_order import TaskOrder, performed, performed_s
 from orchestration.execution.task_outcome import Outcome
 from orchestration.execution.task_process import InProcess
 from orchestration.execution.task_voice import TaskVoice
-from taskmapr.core.task_types import TaskType
+from taskmapr.core.task_types import OWN_PROCESS, TaskType
 
 #: Sync functions that run at once in one worker process; others wait.
 THREADS: Final = 32
-#: Queues whose tasks get a process each.
-OWN_PROCESS: Final = frozenset({"browser", "long"})
 _free_threads = threading.Semaphore(THREADS)
 
 

@@ -349,6 +349,22 @@ class Eraser(Protocol):
         """Returns how many rows of which kind are gone."""
 
 
+class Slots(Protocol):
+    """Places of which there is a number, held for a while. Names → how many there are. Sync.
+
+    Every method raises QueueUnavailable when nobody can say.
+    """
+
+    def take(self, limits: Mapping[str, int], holder: UUID, ttl_s: float) -> int:
+        """0: one of each is the holder's for `ttl_s` seconds (again, if it was). Else none is, it
+        stands in line, and the number says how many do."""
+
+    def renew(self, limits: Mapping[str, int], holder: UUID, ttl_s: float) -> None: ...
+
+    def leave(self, limits: Mapping[str, int], holder: UUID) -> list[UUID]:
+        """Give them back. Returns who stood first in line, and stands there no more."""
+
+
 # The live log ------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,9 @@ class RunKind:
     default_queue: str = ""
     #: What is said of runs whose time is over.
     time_over: type[TimedOut] = TimedOut
+    #: Dotted path `module:name` of a function of the claim, which says whether the run may begin
+    #: now and has put it back if not. Empty: it may.
+    admit: str = ""
 
     @property
     def queue(self) -> str:
@@ -92,5 +95,6 @@ TASK: Final = run_kind_add(
         content_retention_h=30 * 24,
         default_queue=QUEUE_DEFAULT,
         time_over=TimeLimit,
+        admit="orchestration.services.task_slots:task_admit",
     )
 )

@@ -22,6 +22,8 @@ from taskmapr.core.tools import Danger
 #: Where the work of a type is done: `browser` and `long` in processes of their own, the others on
 #: the shared event loop (sync functions in threads).
 TaskQueue = Literal["default", "agent", "browser", "long"]
+#: Queues whose tasks get a process each.
+OWN_PROCESS: Final = frozenset({"browser", "long"})
 Source = Literal["builtin", "app", "entry_point", "file", "admin"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 ScreenshotKind = Literal["success", "error", "step"]

@@ -22,6 +22,7 @@ from taskmapr.core.ports import (
     SealerSource,
     Signals,
     SignalsAsync,
+    Slots,
     StandbyStore,
     ToolServers,
 )
@@ -38,6 +39,7 @@ class Ports:
     signals: Signals
     log: LogTransportSync
     standby: StandbyStore
+    slots: Slots
     #: The model port that serves an endpoint; imported on first use, in workers only.
     model: Callable[[ModelEndpoint], ModelPort]
     #: Closes what the model ports hold open on the running loop.

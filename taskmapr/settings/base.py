@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,8 @@ TASKMAPR: dict[str, Any] = {
     ),
     # A folder of Python files with types of tasks; none: no such types.
     "tasks_dir": Path(_tasks_dir).resolve() if _tasks_dir else None,
+    # Processes for tasks of the queues `browser` and `long`, in one worker.
+    "task_processes": env.integer("CELERY_CONCURRENCY", os.cpu_count() or 1, minimum=1),
     # Tasks of one credential that may run at once; 0 = any number.
     "tasks_per_key": env.integer("TASKMAPR_TASKS_PER_KEY", 100, minimum=0),
     # models

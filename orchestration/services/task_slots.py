@@ -1,0 +1,106 @@
+"""Tasks that have to wait because enough of their sort are under way."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from orchestration.selectors.task_types import task_type_named
+from orchestration.services.leases import Claim
+from orchestration.services.run_end import successors_enqueue
+from taskmapr.core import wired
+from taskmapr.core.errors import QueueUnavailable, UnknownTaskType
+from taskmapr.core.run_state import fold
+from taskmapr.core.task_types import OWN_PROCESS
+
+#: Seconds after which a waiting task tries again, should nobody tell it that a place is free ...
+WAIT_S: Final = 5.0
+#: ... longer when many wait, so that those who try are a bounded number a second.
+TRIES_PER_S: Final = 20
+WAIT_MAX_S: Final = 60.0
+
+
+def task_limits(claim: Claim) -> dict[str, int]:
+    """What this task counts against, and how many of it may run at once."""
+    limits = {}
+    try:
+        made = task_type_named(claim.subject)
+    except UnknownTaskType:
+        return {}
+    if made.concurrency:
+        limits[f"type:{made.name}"] = made.concurrency
+    if claim.credential and settings.TASKMAPR["tasks_per_key"]:
+        limits[claim.credential] = settings.TASKMAPR["tasks_per_key"]
+    if made.queue in OWN_PROCESS:
+        worker = f"{socket.gethostname()}-{os.getpid()}"
+        limits[f"processes:{worker}"] = settings.TASKMAPR["task_processes"]
+    return limits
+
+
+def task_admit(claim: Claim) -> bool:
+    """Take the places that the task needs. False: it was put back and waits, as assigned.
+
+    Places hold for as long as a lease does and are renewed with it (`slots_renew`).
+    """
+    limits = task_limits(claim)
+    if not limits:
+        return True
+    try:
+        waiting = wired.ports().slots.take(limits, claim.run_id, settings.TASKMAPR["lease_ttl_s"])
+    except QueueUnavailable:
+        return True
+    if waiting:
+        _put_back(claim, delay_s=min(WAIT_S + waiting / TRIES_PER_S, WAIT_MAX_S))
+    return not waiting
+
+
+def task_places_renew(claim: Claim) -> None:
+    """Raises QueueUnavailable."""
+    if limits := task_limits(claim):
+        wired.ports().slots.renew(limits, claim.run_id, settings.TASKMAPR["lease_ttl_s"])
+
+
+def task_leave(claim: Claim) -> None:
+    """Give its places back, and let those who waited for them try again."""
+    limits = task_limits(claim)
+    try:
+        freed = wired.ports().slots.leave(limits, claim.run_id) if limits else []
+    except QueueUnavailable:
+        return
+    if freed:
+        successors_enqueue(_woken(freed))
+
+
+def _put_back(claim: Claim, *, delay_s: float) -> None:
+    """As if nobody had taken the run."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE agent_runs SET status = %(status)s, attempt = attempt - 1, lease_owner = '',"
+            " lease_expires_at = NULL, enqueued_at = NULL,"
+            " due_at = now() + make_interval(secs => %(delay)s),"
+            " started_at = CASE WHEN attempt = 1 THEN NULL ELSE started_at END,"
+            " deadline_at = CASE WHEN attempt = 1 THEN NULL ELSE deadline_at END"
+            " WHERE id = %(id)s AND lease_token = %(token)s",
+            {
+                "status": fold(claim.events).status,
+                "delay": delay_s,
+                "id": claim.run_id,
+                "token": claim.lease_token,
+            },
+        )
+
+
+def _woken(run_ids: Iterable[UUID]) -> list[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE agent_runs SET enqueued_at = now() WHERE id = ANY(%s)"
+            " AND enqueued_at IS NULL AND status IN ('queued', 'retrying') RETURNING id",
+            [list(run_ids)],
+        )
+        return [row[0] for row in cursor.fetchall()]
