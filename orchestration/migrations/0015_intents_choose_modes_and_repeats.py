@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('agents_cfg', '0009_secrets'),
-        ('orchestration', '0013_callbacks'),
+        ('orchestration', '0014_sites_and_batches'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
