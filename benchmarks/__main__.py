@@ -13,18 +13,20 @@ from typing import Any
 
 import orjson
 
-from benchmarks import intents, knowledge, report, tasks
+from benchmarks import intents, knowledge, memory, report, tasks
 from benchmarks.idle import memory_per_stream
 from benchmarks.stack import ROOT, Stack, running_stack
 from benchmarks.streams import OURS, SCENARIOS, Results, Scenario, measure, warm
 
+#: What needs no stack around it.
+_ALONE = {"knowledge": knowledge.main, "memory": memory.main}
 SERVERS = ("uvicorn", "granian", "daphne")
 
 
 def main() -> int:
     options = _options()
-    if options.only == "knowledge":
-        print(f"{report.machine()}\n\n{knowledge.main(quick=options.quick)}")
+    if options.only in _ALONE:
+        print(f"{report.machine()}\n\n{_ALONE[options.only](quick=options.quick)}")
         return 0
     scenarios = [s for s in SCENARIOS if _is_wanted(s, options)]
     with running_stack(options.server) as stack:
@@ -94,7 +96,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         metavar="TEXT",
-        help="scenarios whose name has this text, or: knowledge, tasks, intents",
+        help="scenarios whose name has this text, or: knowledge, memory, tasks, intents",
     )
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)

@@ -7,26 +7,20 @@ beside a plain text query of the same words in the same round.
 
 from __future__ import annotations
 
-import os
 import random
-import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
 
 from benchmarks.report import table
-from taskmapr.stack.postgres import EmbeddedPostgres
+from benchmarks.scratch import made_up_words, scratch_database, text_of
 
 DOCUMENTS: Final = 10_000
 #: Searches of each kind in a round.
 SEARCHES: Final = 200
 GOAL_P95_MS: Final = 30.0
-_VOCABULARY: Final = 20_000
 _PLAIN: Final = (
     "SELECT id FROM knowledge_chunks WHERE search @@ plainto_tsquery('english', %s)"
     " ORDER BY ts_rank(search, plainto_tsquery('english', %s)) DESC LIMIT 5"
@@ -35,8 +29,8 @@ _PLAIN: Final = (
 
 def main(*, quick: bool) -> str:
     """The figures as Markdown. quick: a tenth of the documents, and one round."""
-    with _database() as place:
-        words = _words()
+    with scratch_database() as place:
+        words = made_up_words()
         root = place / "knowledge"
         count = DOCUMENTS // 10 if quick else DOCUMENTS
         _folder_write(root, words, count)
@@ -44,61 +38,16 @@ def main(*, quick: bool) -> str:
         return table(("what", "p50 ms", "p95 ms", "x plain query, p50"), rows)
 
 
-@contextmanager
-def _database() -> Iterator[Path]:
-    """Django works on an empty database of ours."""
-    place = Path(tempfile.mkdtemp(prefix="taskmapr-bench-"))
-    place.chmod(0o711)
-    postgres = EmbeddedPostgres(place)
-    try:
-        postgres.start()
-        keys = ("DJANGO_SECRET_KEY", "TASKMAPR_SECRET_KEY", "JWT_SECRET")
-        os.environ.update({name: secrets.token_urlsafe(48) for name in keys})
-        os.environ.update(
-            DJANGO_SETTINGS_MODULE="taskmapr.settings",
-            ENV="prod",
-            DATABASE_URL=postgres.url,
-            REDIS_URL=f"unix://{place}/none",
-            KNOWLEDGE_ROOT=str(place / "knowledge"),
-            TASKMAPR_DATA_DIR=str(place),
-        )
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0, interactive=False)
-        yield place
-    finally:
-        postgres.stop()
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _words() -> list[str]:
-    """Made-up words; the first are in nearly every text, the last in hardly any."""
-    syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
-    made = random.Random(1)
-    return list(
-        dict.fromkeys(
-            "".join(made.choice(syllables) for _ in range(made.randint(2, 4)))
-            for _ in range(2 * _VOCABULARY)
-        )
-    )[:_VOCABULARY]
-
-
-def _text(made: random.Random, words: list[str], count: int) -> str:
-    """As in real texts, a word's rank and its frequency go against each other."""
-    return " ".join(words[int(_VOCABULARY ** made.random()) - 1] for _ in range(count))
-
-
 def _folder_write(root: Path, words: list[str], count: int) -> None:
     made = random.Random(2)
     for n in range(count):
         folder = root / f"collection{n % 4}" / f"part{n % 100}"
         folder.mkdir(parents=True, exist_ok=True)
-        sections = [f"## {_text(made, words, 3)}\n\n{_text(made, words, 120)}\n" for _ in range(3)]
+        sections = [
+            f"## {text_of(made, words, 3)}\n\n{text_of(made, words, 120)}\n" for _ in range(3)
+        ]
         (folder / f"{n}.md").write_text(
-            "\n".join([f"# {_text(made, words, 4)}\n\n{_text(made, words, 80)}\n", *sections])
+            "\n".join([f"# {text_of(made, words, 4)}\n\n{text_of(made, words, 80)}\n", *sections])
         )
 
 
@@ -143,10 +92,10 @@ def _searching(words: list[str], rounds: int) -> Iterator[list[str]]:
 
     kinds: dict[str, tuple[Callable[[str], Any], Callable[[], str]]] = {
         "rare words": (by_words, lambda: _some(made, words[2_000:], 2)),
-        "ordinary words": (by_words, lambda: _text(made, words, 3)),
+        "ordinary words": (by_words, lambda: text_of(made, words, 3)),
         "the most frequent words": (by_words, lambda: _some(made, words[:20], 2)),
         "one word, hardly begun": (by_words, lambda: made.choice(words)[:3]),
-        "words and meaning, one collection": (by_both, lambda: _text(made, words, 3)),
+        "words and meaning, one collection": (by_both, lambda: text_of(made, words, 3)),
     }
     figures: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in kinds}
     for _ in range(rounds):
