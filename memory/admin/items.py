@@ -13,7 +13,7 @@ from memory.services.items import memory_items_delete
 from taskmapr.core import wired
 from taskmapr.foundation.admin import ReadOnlyAdmin, confirmed_action
 from taskmapr.foundation.badges import status_badge, two_lines, when
-from taskmapr.foundation.figures import NONE, bytes_text, short_id
+from taskmapr.foundation.figures import NONE, bytes_text
 
 
 @confirmed_action(
@@ -28,7 +28,7 @@ def delete_owners_memory(item: MemoryItem) -> None:
 
 @admin.register(MemoryItem)
 class MemoryItemAdmin(ReadOnlyAdmin):
-    list_display = ("what", "user", "namespace", "kind", "meaning", "size", "written", "expires")
+    list_display = ("user", "namespace", "kind", "meaning", "size", "written", "expires")
     list_display_links = None
     list_select_related = ("user",)
     list_filter = ("namespace", "is_preference", "created_at")
@@ -58,10 +58,6 @@ class MemoryItemAdmin(ReadOnlyAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """The list of owners leads to one owner's items."""
         return lookup == "user__id__exact" or super().lookup_allowed(lookup, value, request)
-
-    @admin.display(description="Item", ordering="id")
-    def what(self, item: MemoryItem) -> str:
-        return short_id(item.pk)
 
     @admin.display(description="Kind", ordering="is_preference")
     def kind(self, item: MemoryItem) -> str:

@@ -62,8 +62,9 @@ class MemoryOwnerAdmin(ReadOnlyAdmin):
     actions = (reembed, prune, delete_memory)
     empty_title = "Nothing is remembered"
     empty_text = "Assistants and programs write here what people want them to keep in mind."
-    # A page of its own would be the account's; only what the list says is shown there.
-    fields = ("email",)
+    # The account itself has its own pages.
+    fields = ("email", "items", "vectors", "expiring", "size", "written")
+    readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MemoryOwner]:
         rows: QuerySet[MemoryOwner] = super().get_queryset(request).only("email")

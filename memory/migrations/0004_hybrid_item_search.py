@@ -24,8 +24,8 @@ class Migration(migrations.Migration):
             fields=[
             ],
             options={
-                'verbose_name': 'memory of a user',
-                'verbose_name_plural': 'memory of users',
+                'verbose_name': 'memory owner',
+                'verbose_name_plural': 'memory owners',
                 'ordering': ('email',),
                 'proxy': True,
                 'indexes': [],

@@ -9,5 +9,5 @@ class MemoryOwner(User):
     class Meta:
         proxy = True
         ordering = ("email",)
-        verbose_name = "memory of a user"
-        verbose_name_plural = "memory of users"
+        verbose_name = "memory owner"
+        verbose_name_plural = "memory owners"
