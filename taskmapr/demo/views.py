@@ -57,6 +57,13 @@ def overlay_demo(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @for_developers_and_staff
+def tasks(request: HttpRequest) -> HttpResponse:
+    """Types of tasks as forms, and one task followed live."""
+    return render(request, "demo/tasks.html")
+
+
+@require_safe
+@for_developers_and_staff
 def parts(request: HttpRequest) -> HttpResponse:
     """Every part of our pages once."""
     return render(request, "demo/parts.html", {"statuses": STATUSES, "now": datetime.now(UTC)})

@@ -12,7 +12,7 @@ from taskmapr.users.tokens import access_token_read
 
 pytestmark = pytest.mark.django_db
 
-ADDRESSES = ["/console/", "/console/tasks", "/console/parts/", "/demo/overlay/"]
+ADDRESSES = ["/console/", "/console/tasks", "/console/parts/", "/demo/overlay/", "/demo/tasks/"]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ OUR_PAGES = [
     "/console/",
     "/console/parts/",
     "/demo/overlay/",
+    "/demo/tasks/",
     "/problems",
     "/problems/not_found",
     "/nowhere",

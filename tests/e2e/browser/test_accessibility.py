@@ -43,6 +43,7 @@ PAGES = (
     "/console/embed",
     "/console/parts/",
     "/demo/overlay/",
+    "/demo/tasks/",
     "/problems",
     "/problems/not_found",
     "/nowhere",
