@@ -82,6 +82,12 @@ SIDEBAR = [
         _item("Knowledge collections", "library_books", "memory_knowledgecollection"),
     ),
     _group(
+        "Batches",
+        _item("Sites", "language", "orchestration_site"),
+        _item("Approvals", "verified", "orchestration_batchapproval"),
+        _item("Batches at work", "lock_clock", "orchestration_batchlease"),
+    ),
+    _group(
         "People",
         _item("Users", "person", "users_user"),
         _item("Groups", "group", "auth_group"),
