@@ -1,8 +1,10 @@
 from orchestration.admin import (
     audit,
     batches,
+    breakers,
     chores,
     erased,
+    flows,
     runs,
     sessions,
     sites,
@@ -13,8 +15,10 @@ from orchestration.admin import (
 __all__ = [
     "audit",
     "batches",
+    "breakers",
     "chores",
     "erased",
+    "flows",
     "runs",
     "sessions",
     "sites",

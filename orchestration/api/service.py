@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from orchestration.selectors.health import Health, HealthCheck
 from taskmapr.core.errors import MissingToken, NotAllowed
 from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.http.breaker_states import circuit_numbers
 from taskmapr.foundation.telemetry.metrics import CONTENT_TYPE, metrics_text
 from taskmapr.users.authentication import Principal
 from taskmapr.users.development import is_local
@@ -75,8 +76,14 @@ async def service_metrics(request: HttpRequest) -> HttpResponse:
     if not is_local(request):
         await in_database(_reader_admit, request)
     health = await _check.health()
-    text = await asyncio.to_thread(metrics_text, _dependencies(health))
+    text = await asyncio.to_thread(_metrics_page, health)
     return HttpResponse(text, content_type=CONTENT_TYPE)
+
+
+def _metrics_page(health: Health) -> bytes:
+    return metrics_text(
+        _dependencies(health), circuits=circuit_numbers() if health.has_redis else {}
+    )
 
 
 def _reader_admit(request: HttpRequest) -> None:

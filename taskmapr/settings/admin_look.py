@@ -79,6 +79,7 @@ SIDEBAR = [
         _item("Model profiles", "neurology", "agents_cfg_modelprofile"),
         _item("Tools", "build", "agents_cfg_tool"),
         _item("MCP servers", "hub", "agents_cfg_mcpserver"),
+        _item("Flow mappings", "account_tree", "orchestration_flowmapping"),
         _item("Knowledge collections", "library_books", "memory_knowledgecollection"),
     ),
     _group(
@@ -106,6 +107,7 @@ SIDEBAR = [
     _group(
         "Operation",
         _item("Scheduled chores", "schedule", "django_celery_beat_periodictask"),
+        _page("Circuit breakers", "electric_bolt", "circuits", "orchestration.view_circuitsetting"),
         _item("Audit log", "history", "admin_logentry"),
         _page("Retention", "auto_delete", "retention", "orchestration.view_run"),
     ),

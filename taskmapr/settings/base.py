@@ -133,7 +133,7 @@ CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every_s, "options": {"queue": "chores", "expires": every_s}}
     for name, every_s in (
         (jobs.RUNS_RECOVER, env.number("TASKMAPR_RECOVERY_EVERY_S", 5, minimum=0.5)),
-        (jobs.APPROVALS_EXPIRE, 30.0),
+        (jobs.APPROVALS_EXPIRE, 5.0),
         (jobs.RETENTION_APPLY, 3600.0),
         (jobs.PARTITIONS_ENSURE, 24 * 3600.0),
         (jobs.IDEMPOTENCY_KEYS_PRUNE, 600.0),

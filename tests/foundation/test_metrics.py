@@ -23,6 +23,7 @@ NAMES = {
     "taskmapr_messages_per_session": "histogram",
     "taskmapr_active_sessions": "gauge",
     "taskmapr_open_streams": "gauge",
+    "taskmapr_circuit_state": "gauge",
     "taskmapr_dependency_up": "gauge",
     "taskmapr_tool_calls": "counter",
     "taskmapr_intents": "counter",

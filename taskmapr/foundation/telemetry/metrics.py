@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from django.conf import settings
@@ -220,23 +221,27 @@ def model_answered(ok: bool) -> None:
 # Showing -----------------------------------------------------------------------------------------
 
 
-def metrics_text(dependencies: Mapping[str, float]) -> bytes:
+def metrics_text(
+    dependencies: Mapping[str, float], *, circuits: Mapping[str, float] = MappingProxyType({})
+) -> bytes:
     """The page for Prometheus. Reads files: a matter of milliseconds, not for an event loop.
 
     dependencies: 1, 0 or NaN by name; those that are left out are taken from what was recorded.
+    circuits: 0 closed, 1 half-open, 2 open, by service.
     """
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - see figures
 
     shown = CollectorRegistry()
-    shown.register(_Page(dependencies))
+    shown.register(_Page(dependencies, circuits))
     return generate_latest(shown)
 
 
 class _Page:
     """A collector: what all processes recorded, and the state of what they depend on."""
 
-    def __init__(self, dependencies: Mapping[str, float]) -> None:
+    def __init__(self, dependencies: Mapping[str, float], circuits: Mapping[str, float]) -> None:
         self._dependencies = dependencies
+        self._circuits = circuits
 
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - see figures
@@ -254,6 +259,12 @@ class _Page:
         for name, value in up.items():
             family.add_metric([name], value)
         yield family
+        states = GaugeMetricFamily(
+            "taskmapr_circuit_state", "0 closed, 1 half-open, 2 open", None, ["service"]
+        )
+        for service, state in self._circuits.items():
+            states.add_metric([service], state)
+        yield states
 
 
 def _recorded() -> Iterator[Metric]:

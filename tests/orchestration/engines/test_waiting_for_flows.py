@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from orchestration.execution.drive import HeldRun, Paused
+from orchestration.engines.outside_calls import flow_result
+from orchestration.execution.drive import HeldRun
+from orchestration.log.store import events_all
 from orchestration.models import Approval, FlowCall, Run
 from orchestration.services.flow_resume import flow_resume
 from orchestration.services.pausing import approval_resolve, approvals_expire
 from orchestration.targets.flows import FlowTarget
-from orchestration.tools.flows import CallContext, flow_call
 from taskmapr.core.errors import InvalidInput
-from taskmapr.core.events import TEXT_DELTA
+from taskmapr.core.events import ResultGiven
 from taskmapr.foundation.http import breakers
 from tests.fakes import RecordingQueue
 from tests.flowengine import FlowEngine, Reply, playing
@@ -34,20 +35,9 @@ def own_redis(settings: Any, redis_url: str) -> Iterator[None]:
 
 
 async def ask_the_flow(held: HeldRun) -> None:
-    """What an engine does with a flow."""
-    answer = await flow_call(
-        FlowTarget(engine="n8n", is_synchronous=False, timeout_s=60),
-        job_id=f"job_{held.run_id.hex}",
-        intent="gmail.triage",
-        inputs={},
-        context=None,
-        user_id=str(held.claim.owner_id),
-        ctx=CallContext(deadline_at=held.claim.deadline_at),
-    )
-    if answer.wait is not None:
-        held.writer.append(answer.wait.event())
-        raise Paused
-    held.writer.append_delta(TEXT_DELTA, str(answer.result))
+    flow = FlowTarget(engine="n8n", is_synchronous=False, timeout_s=60)
+    answer = await flow_result(held, flow, intent="gmail.triage", inputs={})
+    held.writer.append(ResultGiven(value=answer))
 
 
 @pytest.fixture
@@ -89,7 +79,34 @@ def test_the_answer_lets_the_run_go_on(
     async_to_sync(run_carry)(run.pk)
     ended = refreshed(run)
     assert (ended.status, ended.attempt) == ("succeeded", 2)
+    (result,) = [event for event in events_all(run.pk, None) if event.kind == "result"]
+    assert result.data["value"] == {"n": 30}
     assert_replay_equals_row(run)
+
+
+@pytest.mark.req("IN-30", "IN-52")
+def test_each_attempt_that_failed_is_a_line_of_the_log(
+    start: StartRun, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(held: HeldRun) -> None:
+        flow = FlowTarget(engine="n8n", timeout_s=60)
+        answer = await flow_result(held, flow, intent="gmail.triage", inputs={})
+        held.writer.append(ResultGiven(value=answer))
+
+    use_engine(monkeypatch, ask)
+    run = start()
+
+    async def carried() -> None:
+        async with playing(Reply(status=429), Reply({"ok": 1})) as engine:
+            settings.TASKMAPR = {**settings.TASKMAPR, "n8n_base": engine.base}
+            await run_carry(run.pk)
+
+    async_to_sync(carried)()
+
+    (line,) = [event for event in events_all(run.pk, None) if event.kind == "log"]
+    assert line.data["level"] == "warning"
+    assert line.data["text"].startswith("Attempt 1 failed: flow:n8n answered 429. The next follows")
+    assert refreshed(run).status == "succeeded"
 
 
 @pytest.mark.req("IN-25")
