@@ -8,6 +8,7 @@ from orchestration.admin import (
     runs,
     sessions,
     sites,
+    task_schedules,
     task_types,
     tools,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "runs",
     "sessions",
     "sites",
+    "task_schedules",
     "task_types",
     "tools",
 ]
