@@ -46,6 +46,9 @@ def callback_add(kind: str, callback: Callback) -> None:
     CALLBACKS[kind] = callback
 
 
+callback_add("task", Callback(noun="task", document="orchestration.selectors.tasks:task_document"))
+
+
 def webhook_type(noun: str, status: str) -> str:
     """status: a final one, as stored. Raises KeyError for others."""
     return f"{noun}.{_ENDS[status]}"
