@@ -23,6 +23,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils.module_loading import import_string
 
 from orchestration.dialects.webhook import CALLBACKS, webhook_body
+from orchestration.models import Run
 from orchestration.models.delivery import DeliveryStatus
 from orchestration.page.text import storable
 from orchestration.services.deliveries import (
@@ -34,7 +35,7 @@ from orchestration.services.deliveries import (
     deliveries_send_soon,
     delivery_note,
     delivery_postpone,
-    run_end,
+    run_ended,
     runs_ended,
 )
 from orchestration.services.webhook_secrets import secrets_of, signature_headers
@@ -202,20 +203,27 @@ async def _post(url: str, headers: Mapping[str, str], body: bytes) -> CallbackAn
     return answer
 
 
-def message_make(held: HeldDelivery) -> tuple[bytes, dict[str, str]]:
-    """(raw body, signature headers) as they are at this moment. Sync, reads the database.
+def body_make(run: Run) -> bytes:
+    """What is told of a run that is over, as it is now. Sync, reads the database.
 
     Raises KeyError for kinds of runs that have no callbacks, and what their document raises.
     """
-    callback = CALLBACKS[held.run_kind]
-    status, ended_at = run_end(held)
+    callback = CALLBACKS[run.kind]
     document = import_string(callback.document.replace(":", "."))
-    body = webhook_body(
+    return webhook_body(
         noun=callback.noun,
-        status=status,
-        at=ended_at,
-        data=document(held.run_id),
+        status=run.status,
+        at=run.finished_at or run.created_at,
+        data=document(run.pk),
     )
+
+
+def message_make(held: HeldDelivery) -> tuple[bytes, dict[str, str]]:
+    """(raw body, signature headers) as they are at this moment. Sync, reads the database.
+
+    Raises like `body_make`, and NotConfigured without a secret.
+    """
+    body = body_make(run_ended(held))
     secrets = secrets_of(held.owner_id)
     return body, signature_headers(message_id=held.message_id, body=body, secrets=secrets)
 

@@ -3,14 +3,15 @@ from orchestration.admin import (
     batches,
     breakers,
     chores,
+    deliveries,
     erased,
     flows,
     runs,
     sessions,
     sites,
-    task_schedules,
     task_types,
     tools,
+    webhook_secrets,
 )
 
 __all__ = [
@@ -18,12 +19,13 @@ __all__ = [
     "batches",
     "breakers",
     "chores",
+    "deliveries",
     "erased",
     "flows",
     "runs",
     "sessions",
     "sites",
-    "task_schedules",
     "task_types",
     "tools",
+    "webhook_secrets",
 ]

@@ -36,17 +36,10 @@ class Callback:
     document: str
 
 
-CALLBACKS: Final[dict[str, Callback]] = {}
-
-
-def callback_add(kind: str, callback: Callback) -> None:
-    """Runs of this kind may have callbacks. A kind is given once."""
-    if kind in CALLBACKS:
-        raise ValueError(f"runs of kind {kind} have a callback already")
-    CALLBACKS[kind] = callback
-
-
-callback_add("task", Callback(noun="task", document="orchestration.selectors.tasks:task_document"))
+#: By kind of run.
+CALLBACKS: Final[dict[str, Callback]] = {
+    "intent": Callback(noun="job", document="orchestration.selectors.told:job_told"),
+}
 
 
 def webhook_type(noun: str, status: str) -> str:

@@ -11,7 +11,6 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -313,8 +312,8 @@ def next_step(held: HeldDelivery, outcome: Outcome, drawn: float) -> Noted:
     return Noted(status=DeliveryStatus.PENDING, delay_s=max(delay_s, asked_s))
 
 
-def run_end(held: HeldDelivery) -> tuple[str, datetime]:
-    """(status, when it ended) of the run that is told of. Raises Run.DoesNotExist."""
-    run = Run.objects.only("status", "finished_at").get(pk=held.run_id, finished_at__isnull=False)
-    assert run.finished_at is not None  # noqa: S101 - the query says so
-    return run.status, run.finished_at
+def run_ended(held: HeldDelivery) -> Run:
+    """The run that is told of, without what was said in it. Raises Run.DoesNotExist."""
+    return Run.objects.only("kind", "status", "finished_at", "created_at").get(
+        pk=held.run_id, status__in=_FINAL
+    )

@@ -71,7 +71,7 @@ SIDEBAR = [
         _item("Sessions", "forum", "orchestration_session"),
         _item("Memory", "bookmark", "memory_memoryowner"),
         _item("Task types", "checklist", "orchestration_taskdefinition"),
-        _item("Task schedules", "event_repeat", "orchestration_taskschedule"),
+        _item("Callbacks", "outbox", "orchestration_delivery"),
         _item("Erased runs", "auto_delete", "orchestration_erasedruns"),
     ),
     _group(
@@ -102,6 +102,7 @@ SIDEBAR = [
         | {"active": lambda request: re.search(r"/apikey/(?!sign-in)", request.path) is not None},
         _page("Sign-in settings", "login", "users_sign_in", "users.view_apikey"),
         _item("Sign-ins", "key", "users_refreshtoken"),
+        _item("Webhook secrets", "signature", "orchestration_webhooksecret"),
         _item("Data keys", "lock", "users_datakey"),
         _item("Secrets", "password", "agents_cfg_secret"),
     ),

@@ -84,8 +84,7 @@ TEMPLATES = [
     },
 ]
 
-#: Not /static/: there lie the files of tasks, which belong to somebody.
-STATIC_URL = "/assets/"
+STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [ROOT / "taskmapr" / "static"]
 
