@@ -37,7 +37,7 @@ from tests.stack.up_process import free_port
 #: Long enough for a process that starts while the machine is busy.
 PATIENCE_S = 60.0
 
-QUEUES = ("runs.overlay", "runs.sealed", "chores")
+QUEUES = ("runs.overlay", "runs.sealed", "default", "long", "chores")
 #: A lost worker is found within TTL + RECOVERY; the rest follows from these.
 TIMES = {
     "TASKMAPR_LEASE_TTL_S": "3",

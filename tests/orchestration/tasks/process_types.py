@@ -56,7 +56,7 @@ def polite(params: Params, ctx: TaskContext) -> Any:
         raise
 
 
-@task("child.deaf", queue="long", timeout_s=0.3, is_idempotent=False)
+@task("child.deaf", queue="long", timeout_s=120, is_idempotent=False)
 def deaf(params: Params, ctx: TaskContext) -> Any:
     """Starts a program in a group of its own, as browsers do, and listens to nobody."""
     threading.Thread(target=time.sleep, args=(600,)).start()

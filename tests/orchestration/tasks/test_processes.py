@@ -99,7 +99,7 @@ def test_past_the_limit_it_is_killed_with_all_that_it_started(
 ) -> None:
     file = tmp_path / "pids"
 
-    ended = execute("child.deaf", {"file": str(file)})
+    ended = execute("child.deaf", {"file": str(file)}, {"timeout_s": 0.5})
 
     assert ended.end == ("timed_out", "time_limit")
     for pid in map(int, file.read_text().split()):

@@ -1,0 +1,84 @@
+"""Workers that are killed with tasks under way: what becomes of these, and of their processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.e2e.cast import ADA
+from tests.e2e.processes import ROOT
+from tests.e2e.stack import PATIENCE_S, Shape, Stack, wait_until
+from tests.orchestration.tasks.test_processes import is_gone
+
+pytestmark = pytest.mark.e2e
+
+START = """
+import sys, orjson
+from uuid import UUID
+from orchestration.services.run_start import NewRun, run_start
+from taskmapr.core.ids import uuid7
+given = orjson.loads(sys.stdin.read())
+run_id = uuid7()
+run_start(NewRun(run_id=run_id, kind="task", owner_id=UUID(given["owner"]), session_id=None,
+                 input={"params": given["params"]}, subject=given["type"], queue=given["queue"],
+                 max_attempts=3))
+print(run_id)
+"""
+
+
+@pytest.fixture(scope="module")
+def shape() -> Shape:
+    modules = "tests.e2e.tools,tests.orchestration.tasks.process_types"
+    return Shape(workers=1, env={"TASKMAPR_TOOL_MODULES": modules})
+
+
+def task_start(stack: Stack, name: str, queue: str, params: dict[str, Any]) -> str:
+    given = {"owner": str(ADA.id), "type": name, "queue": queue, "params": params}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "manage.py", "shell", "-v", "0", "-c", START],
+        cwd=ROOT,
+        env=stack.env,
+        input=orjson.dumps(given).decode(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.req("TQ-18")
+def test_a_task_that_may_be_repeated_is_done_by_the_next_worker(stack: Stack) -> None:
+    run_id = task_start(stack, "test_task", "default", {"duration_s": 6, "steps": 60})
+    wait_until(lambda: "progress" in stack.kinds(run_id), timeout_s=PATIENCE_S)
+
+    stack.holder(run_id).kill()
+    stack.start()
+
+    ended = stack.wait_for_end(run_id, timeout_s=PATIENCE_S)
+    assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
+
+
+@pytest.mark.req("TQ-15", "TQ-18")
+def test_one_that_has_begun_a_change_ends_as_lost_with_what_it_did(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """And its process is gone with its worker, and so is what it had started."""
+    file = tmp_path / "pids"
+    run_id = task_start(stack, "child.deaf", "long", {"file": str(file)})
+    wait_until(lambda: "result" in stack.kinds(run_id), timeout_s=PATIENCE_S)
+
+    stack.holder(run_id).kill()
+
+    for pid in map(int, file.read_text().split()):
+        wait_until(lambda pid=pid: is_gone(pid), timeout_s=20)  # type: ignore[misc]
+    stack.start()
+    ended = stack.wait_for_end(run_id, timeout_s=PATIENCE_S)
+    assert (ended["status"], ended["error_code"]) == ("failed", "worker_lost")
+    results = [e["data"]["value"] for e in stack.events(run_id) if e["kind"] == "result"]
+    assert results == [{"started": int(file.read_text().split()[1])}]
