@@ -44,8 +44,9 @@ def search_statement(*, by_words: bool, by_meaning: bool, filters: str) -> str:
     Columns: id, sealed, created_at, score, likeness, share. `score` is 1 for what is first in
     every list; equals share a place, and the newer comes first. `likeness` is the cosine of the
     angle to the question, null without a vector. `share` is the part of the question's weight whose
-    words are in the item; a word weighs ln(1 + n / d), when d of the n items that could be found
-    have it. Gives one row of nulls when nothing was found, and none when the key is not current.
+    words are in the item; a word weighs ln(1 + n / d), when the owner has n items and d of those
+    that could be found have it. Gives one row of nulls when nothing was found, and none when the
+    key is not current.
     """
     visible = f"{LIVING} {filters}"
     lists = [_BY_WORDS] * by_words + [_BY_MEANING] * by_meaning
@@ -76,7 +77,7 @@ hits AS MATERIALIZED (
   JOIN memory_memoryitem i ON i.keywords @> ARRAY[a.hash]
   WHERE {_VISIBLE}
 ), all_items AS (
-  SELECT greatest(count(*), 1)::float8 AS n FROM memory_memoryitem i WHERE {_VISIBLE}
+  SELECT greatest(count(*), 1)::float8 AS n FROM memory_memoryitem WHERE user_id = %(user)s::uuid
 ), weights AS (
   SELECT word, ln(1 + (SELECT n FROM all_items) / count(hits.id))::float8 AS weight
   FROM hits GROUP BY word

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from django.db import DatabaseError
 
 from memory.knowledge.meaning import Meaning, meanings
@@ -25,7 +27,7 @@ from memory.services.items import (
 from taskmapr.core import wired
 from taskmapr.core.errors import DatabaseUnavailable, MemoryNotFound, ToolError
 from taskmapr.core.ports import KeyUnavailable
-from taskmapr.core.tools import ToolContext, ToolHandler, ToolRegistry, ToolSpec, tool
+from taskmapr.core.tools import ToolContext, ToolHandler, ToolRegistry, ToolSpec, registry
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.database_state import (
     database_is_away,
@@ -35,6 +37,8 @@ from taskmapr.foundation.database_state import (
 
 #: Characters of a query: its first 32 words are looked for, its first 1,000 characters embedded.
 MAX_QUERY: Final = 4_000
+#: Of the items of one search as JSON: less than a job keeps of a result.
+MAX_ANSWER_BYTES: Final = 900_000
 _AWAY: Final = "Memory cannot be reached now: the database is down."
 _NO_MODEL: Final = "No embedding model is configured: searched by keyword."
 _NO_MEANING: Final = "The embedding model does not answer: searched by keyword."
@@ -99,10 +103,20 @@ def _searched(ctx: ToolContext, args: dict[str, Any], meaning: Meaning | None = 
         tags=args.get("tags") or (),
         namespace=args.get("namespace"),
     )
-    answer: Answer = {"items": [_told(item) for item in found], "count": len(found), "mode": mode}
+    items = _fitting([_told(item) for item in found])
+    warnings = []
     if mode != asked:
-        answer["warnings"] = [_NO_MODEL if wired.ports().embedder is None else _NO_MEANING]
-    return answer
+        warnings.append(_NO_MODEL if wired.ports().embedder is None else _NO_MEANING)
+    if left_out := len(found) - len(items):
+        warnings.append(f"{left_out} more were found and left out: too long for one answer.")
+    answer: Answer = {"items": items, "count": len(items), "mode": mode}
+    return answer | {"warnings": warnings} if warnings else answer
+
+
+def _fitting(items: list[Answer]) -> list[Answer]:
+    """The first of them that are at most MAX_ANSWER_BYTES together."""
+    sizes = accumulate(len(orjson.dumps(item)) for item in items)
+    return [item for item, size in zip(items, sizes, strict=True) if size <= MAX_ANSWER_BYTES]
 
 
 def _told(item: Found) -> Answer:
@@ -213,19 +227,19 @@ def _register(
     """acts: what the database alone does. handler: what is done instead by those who may wait;
     waits: everybody must."""
     only_reads = verb in {"search", "get"}
-    make = tool(
-        f"memory.{verb}",
+    spec = ToolSpec(
+        name=f"memory.{verb}",
         summary=_SUMMARIES[verb],
         input_schema=schema,
+        handler=_reached(handler or _waiting_for(acts), only_reads=only_reads),
         danger="read" if only_reads else "write",
         has_effect=not only_reads,
         volatile=only_reads,
         is_idempotent=is_idempotent or only_reads,
         in_transaction=None if waits else acts,
         timeout_s=20,
-        into=into,
     )
-    return make(_reached(handler or _waiting_for(acts), only_reads=only_reads))
+    return (into or registry).add(spec)
 
 
 _SUMMARIES: Final = {

@@ -172,6 +172,17 @@ def test_a_text_that_the_model_refuses_spoils_no_search(ada: User, subjects: Sub
 
 
 @pytest.mark.req("IN-16")
+def test_what_is_too_long_for_one_answer_is_left_out(ada: User) -> None:
+    for _ in range(6):
+        call(ada, "write", text="tea" + "\x01" * 31_000)
+
+    found = call(ada, "search", query="tea", mode="keyword")
+
+    assert found["count"] == len(found["items"]) == 4
+    assert found["warnings"] == ["2 more were found and left out: too long for one answer."]
+
+
+@pytest.mark.req("IN-16")
 @pytest.mark.parametrize("verb", ["get", "delete"])
 def test_nobody_reads_or_deletes_what_is_not_theirs(ada: User, cyd: User, verb: str) -> None:
     own = memory_item_add(user_id=ada.pk, text="Ada's")
