@@ -100,6 +100,8 @@ class Stack:
             "PORT": str(self.ports["web"]),
             "OPENAI_BASE_URL": f"http://127.0.0.1:{self.ports['model']}/v1",
             "TASKMAPR_RATE_LIMIT_PER_MINUTE": "10000000",
+            "TASKMAPR_INTENTS_PER_MINUTE": "10000000",
+            "TASKMAPR_INTENT_JOBS_AT_ONCE": "100000",
             **{
                 name: secrets.token_urlsafe(48)
                 for name in ("DJANGO_SECRET_KEY", "TASKMAPR_SECRET_KEY", "JWT_SECRET")
