@@ -88,8 +88,7 @@ class IntentApi(StreamingAPIView):
         return _marked(_answer(request, told, asked_for), told)
 
     async def _told(self, request: Request, asked_for: IntentRequest) -> Told:
-        asked = await in_database(_asked, request, asked_for)
-        found = await in_database(intent_prepare, asked)
+        found = await in_database(_prepared, request, asked_for)
         if isinstance(found, Ready):
             return await self._begun(found)
         return _found(found)
@@ -125,6 +124,10 @@ def _found(found: Finished | UnderWay) -> Told:
         return Told(facts=found.facts, how={"sealer": found.sealer}, is_repeat=True)
     how = {} if found.events is None else {"known": found.events}
     return Told(facts=found.facts, how=how, outcome=found.outcome, is_repeat=found.is_repeat)
+
+
+def _prepared(request: Request, asked_for: IntentRequest) -> Finished | UnderWay | Ready:
+    return intent_prepare(_asked(request, asked_for))
 
 
 def _asked(request: Request, asked_for: IntentRequest) -> Asked:

@@ -58,7 +58,8 @@ def data_key_unwrap(wrapped: str) -> bytes:
 class UserSealer:
     """Seals JSON values with one user's data keys; the first key writes, all of them read.
 
-    Holds the keys in memory: keep it for one run or request, not for the life of a process.
+    Holds the keys in memory: keep it for one run or request, or for seconds beside what proves
+    that it is current.
     """
 
     __slots__ = ("_fernet",)

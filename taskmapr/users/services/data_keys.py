@@ -5,10 +5,15 @@ One key per user seals what people and models said. Everything here is sync and 
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
+from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+import orjson
+from django.db import connection, transaction
 from django.utils import timezone
 
 from taskmapr.core.errors import Conflict
@@ -22,19 +27,56 @@ from taskmapr.foundation.crypto import (
 )
 from taskmapr.users.models import DataKey, User
 
+#: Seconds for which an unwrapped key is held, and of how many users at most.
+KEPT_S: Final = 30.0
+_KEPT: Final = 500
+
+_READ: Final = "SELECT wrapped, retired, destroyed_at FROM users_datakey WHERE user_id = %s"
+
 
 class DataKeySealers:
-    """The SealerSource of production: one query per call, nothing remembered between calls."""
+    """The SealerSource of production: one query per call.
+
+    Unwrapped keys are held for KEPT_S seconds beside the text that wraps them. Only who has just
+    read the same text in the row gets them, so a key that was destroyed or rotated anywhere is not
+    used from that moment on.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held: OrderedDict[tuple[str, ...], tuple[float, UserSealer]] = OrderedDict()
 
     def for_user(self, user_id: UUID) -> Sealer:
         """Makes the user's data key if there is none yet.
 
         Raises KeyUnavailable when the user is unknown, or the key destroyed or not to be unwrapped.
         """
-        key = data_key_ensure(user_id=user_id)
-        if key.destroyed_at is not None:
+        with connection.cursor() as cursor:
+            cursor.execute(_READ, [user_id])
+            row = cursor.fetchone()
+        if row is None:
+            key = data_key_ensure(user_id=user_id)
+            row = (key.wrapped, key.retired, key.destroyed_at)
+        wrapped, retired, destroyed_at = row
+        if destroyed_at is not None:
             raise KeyUnavailable("the data key was destroyed")
-        return UserSealer([data_key_unwrap(wrapped) for wrapped in (key.wrapped, *key.retired)])
+        older = orjson.loads(retired) if isinstance(retired, str) else retired
+        return self._sealer((master_fingerprint(), wrapped, *older))
+
+    def _sealer(self, row: tuple[str, ...]) -> UserSealer:
+        """`row`: what names the master secret, then the wrapped keys, newest first."""
+        now = time.monotonic()
+        with self._lock:
+            until, sealer = self._held.get(row, (0.0, None))
+        if sealer is not None and now < until:
+            return sealer
+        sealer = UserSealer([data_key_unwrap(wrapped) for wrapped in row[1:]])
+        with self._lock:
+            self._held[row] = (now + KEPT_S, sealer)
+            self._held.move_to_end(row)
+            while len(self._held) > _KEPT or next(iter(self._held.values()))[0] <= now:
+                self._held.popitem(last=False)
+        return sealer
 
 
 def data_key_ensure(*, user_id: UUID) -> DataKey:

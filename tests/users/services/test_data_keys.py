@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from taskmapr.core.errors import Conflict
 from taskmapr.core.ports import KeyUnavailable
 from taskmapr.users.models import DataKey, User
+from taskmapr.users.services import data_keys
 from taskmapr.users.services.data_keys import (
     DataKeySealers,
     data_key_destroy,
@@ -127,3 +128,29 @@ def test_destroyed_keys_are_no_work_for_a_rotation(sealed_by_five):
 
 def test_ensuring_twice_is_ensuring_once(ada):
     assert data_key_ensure(user_id=ada.pk).wrapped == data_key_ensure(user_id=ada.pk).wrapped
+
+
+def test_a_key_that_is_held_unwrapped_counts_only_while_the_row_says_so(
+    ada, monkeypatch, django_assert_num_queries
+):
+    sealers = DataKeySealers()
+    first = sealers.for_user(ada.pk)
+    unwrapped = []
+    real = data_keys.data_key_unwrap
+    monkeypatch.setattr(
+        data_keys, "data_key_unwrap", lambda text: unwrapped.append(text) or real(text)
+    )
+
+    with django_assert_num_queries(1):
+        assert sealers.for_user(ada.pk) is first
+    assert unwrapped == []
+
+    data_key_rotate(user_id=ada.pk)
+    second = sealers.for_user(ada.pk)
+    assert second.open(first.seal("said before")) == "said before"
+    with pytest.raises(KeyUnavailable):
+        first.open(second.seal("said since"))
+
+    data_key_destroy(user_id=ada.pk)
+    with pytest.raises(KeyUnavailable):
+        sealers.for_user(ada.pk)
