@@ -29,6 +29,7 @@ from orchestration.admin.run_filters import (
 from orchestration.admin.run_lists import runs_found, runs_listed
 from orchestration.admin.run_page import approval_answer, run_cancel_asked, run_page
 from orchestration.admin.run_tail import run_tail
+from orchestration.admin.tasks import export_tasks, retry_tasks
 from orchestration.models import Run
 from orchestration.services.run_end import run_cancel
 from taskmapr.foundation.admin import ReadOnlyAdmin, confirmed_action
@@ -70,7 +71,7 @@ class RunAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     # Counting a table of this size would cost more than the list itself.
     paginator = InfinitePaginator
-    actions = (cancel_runs,)
+    actions = (cancel_runs, retry_tasks, export_tasks)
     empty_title = "No runs here"
     empty_text = "Ask something in the console, or loosen the filters: runs appear at once."
 

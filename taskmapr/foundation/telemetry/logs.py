@@ -22,7 +22,18 @@ _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, str]] = ContextVar("taskmapr_log_ids", default=_NONE)
 
 #: Extra attributes that a line may carry beside the message (`logger.info(..., extra={...})`).
-_EXTRAS: Final = ("method", "path", "status", "duration_ms", "tokens", "tool", "code")
+_EXTRAS: Final = (
+    "method",
+    "path",
+    "status",
+    "duration_ms",
+    "tokens",
+    "tool",
+    "code",
+    "task_id",
+    "task_type",
+    "event",
+)
 
 _MASK: Final = "[redacted]"
 _SECRETS: Final = (

@@ -1,0 +1,77 @@
+"""What operators do with tasks among the runs: assign again, take away as a table."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from orchestration.models import Run
+from orchestration.selectors.tasks import tasks_told
+from orchestration.services.task_assign import Ordering, task_retry
+from taskmapr.core.errors import NotRetryable
+from taskmapr.core.ids import uuid7
+from taskmapr.core.run_kinds import TASK
+from taskmapr.foundation.admin import confirmed_action
+
+#: Tasks in one table.
+EXPORT_MAX: Final = 5_000
+_CHUNK: Final = 200
+COLUMNS: Final = (
+    "task_id",
+    "task_type",
+    "status",
+    "attempts",
+    "max_retries",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "duration_ms",
+    "message",
+)
+#: Spreadsheets take what begins so for a formula.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+@confirmed_action(
+    verb="Assign again",
+    done="assigned again",
+    consequence="Tasks that ended without success are done anew, with what was asked for.",
+    permission="orchestration.change_run",
+)
+def retry_tasks(run: Run) -> None:
+    """For the run's owner. Raises NotRetryable, also for runs that are no tasks."""
+    if run.kind != TASK.name:
+        raise NotRetryable("Only tasks can be assigned again.")
+    by = Ordering(owner_id=run.owner_id, credential=None)
+    task_retry(run_id=uuid7(), task=run, by=by, idempotency_key=None)
+
+
+@admin.action(description="Export tasks as CSV")
+def export_tasks(model_admin: Any, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponse:
+    """Of the chosen runs, those that are tasks, as their owners are told of them."""
+    if not request.user.has_perm("orchestration.read_content"):
+        raise PermissionDenied
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = 'attachment; filename="tasks.csv"'
+    table = csv.writer(response)
+    table.writerow([*COLUMNS, "error", "owner"])
+    tasks = list(queryset.filter(kind=TASK.name).select_related("owner")[:EXPORT_MAX])
+    now = datetime.now(UTC)
+    for at in range(0, len(tasks), _CHUNK):
+        page = tasks[at : at + _CHUNK]
+        for task, result in zip(page, tasks_told(page), strict=True):
+            body = result.body(now=now, with_logs=False)
+            error = (body["error"] or {}).get("code", "")
+            row = [*(body[name] for name in COLUMNS), error, task.owner.email]
+            table.writerow([_harmless(cell) for cell in row])
+    return response
+
+
+def _harmless(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
