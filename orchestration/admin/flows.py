@@ -58,7 +58,7 @@ class FlowMappingForm(CheckedForm):
 @admin.register(FlowMapping)
 class FlowMappingAdmin(ProductAdmin):
     form = FlowMappingForm
-    list_display = ("what", "state", "engine", "place", "is_synchronous", "is_retry_safe")
+    list_display = ("what", "state", "engine", "place", "answers", "repeats")
     list_display_links = ("what",)
     list_filter = ("engine", "is_enabled")
     search_fields = ("pattern", "description", "place")
@@ -85,6 +85,14 @@ class FlowMappingAdmin(ProductAdmin):
     @admin.display(description="State", ordering="is_enabled")
     def state(self, mapping: FlowMapping) -> SafeString:
         return status_badge("ok", "on") if mapping.is_enabled else status_badge("waiting", "off")
+
+    @admin.display(description="Answers", ordering="is_synchronous")
+    def answers(self, mapping: FlowMapping) -> str:
+        return "at once" if mapping.is_synchronous else "later"
+
+    @admin.display(description="Safe to repeat", ordering="is_retry_safe")
+    def repeats(self, mapping: FlowMapping) -> str:
+        return "yes" if mapping.is_retry_safe else "no"
 
     @admin.display(description="Request")
     def preview(self, mapping: FlowMapping) -> SafeString | str:

@@ -77,6 +77,9 @@ def run_contents_erase(run_ids: list[UUID]) -> None:
         cursor.execute("SET LOCAL taskmapr.erasing = 'off'")
         cursor.execute("UPDATE agent_effects SET receipt = NULL WHERE run_id = ANY(%s)", [run_ids])
         cursor.execute(
+            "UPDATE agent_flow_calls SET answer = NULL WHERE run_id = ANY(%s)", [run_ids]
+        )
+        cursor.execute(
             "UPDATE agent_approvals SET question = '{}', answer = NULL WHERE run_id = ANY(%s)",
             [run_ids],
         )

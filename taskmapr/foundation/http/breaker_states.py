@@ -22,7 +22,7 @@ class Circuit:
 
     service: str
     state: CircuitState = "closed"
-    #: Failures that count at present; 0 once it is open.
+    #: Failures that count at present; once it is open, those that opened it.
     failures: int = 0
     #: When it opened first, and last, since it was closed.
     open_since: datetime | None = None

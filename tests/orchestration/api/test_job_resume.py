@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from orchestration.models import FlowCall, Run
 from orchestration.services.flow_calls import flow_call_begin, flow_call_wait
+from orchestration.services.retention import run_contents_erase
 from orchestration.services.run_end import run_fail
 from orchestration.services.webhook_secrets import signature_headers
 from taskmapr.core.errors import WorkerLost
@@ -188,3 +189,12 @@ def test_the_first_call_of_a_workflow_costs_one_statement(start: StartRun) -> No
         flow_call_begin(run_id=UUID(str(run.pk)), limit_s=5, may_repeat=False)
 
     assert len(queries) == 1
+
+
+def test_the_answer_goes_with_the_contents_of_its_run(call: Call, waiting: Waiting) -> None:
+    call("POST", waiting.address, {"n": 1}, user=None)
+
+    with transaction.atomic():
+        run_contents_erase([waiting.run.pk])
+
+    assert FlowCall.objects.get(pk=waiting.run.pk).answer is None
