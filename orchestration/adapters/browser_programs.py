@@ -93,7 +93,7 @@ class BrowserHome:
         kept = ("PATH", "LANG", "LC_ALL", "TZ", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR")
         places = ("HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
         return {
-            **{name: os.environ[name] for name in kept if name in os.environ},
+            **{name: value for name, value in os.environ.items() if name in kept},
             **dict.fromkeys(places, str(self.folder)),
             VARIABLE: self.mark,
             "SE_OFFLINE": "true",

@@ -101,6 +101,7 @@ class TaskEngine:
         why: Why = "time_limit" if verdict.error is not None else "cancelled"
         outcome = await self._stop(runner, done, why, GRACE_S[why])
         await self._keep_result(outcome)
+        self._tell_result(outcome)
         await self._keep_log()
 
     async def _stop(
@@ -145,9 +146,16 @@ class TaskEngine:
         error = self._error(outcome)
         if isinstance(error, RetryLater):
             raise error
+        self._tell_result(outcome)
         await self._keep_log()
         if error is not None:
             raise error
+
+    def _tell_result(self, outcome: Outcome) -> None:
+        """To the type, which may count: figures of a task's own process would go with it."""
+        result = outcome.value if outcome.kind == "returned" else self._desk.result
+        if self._type.on_result is not None and result is not None:
+            self._type.on_result(result)
 
     def _error(self, outcome: Outcome) -> TaskMaprError | RetryLater | None:
         message = self._desk.masked(outcome.message)

@@ -60,6 +60,8 @@ class TaskDesk:
         self.why: Why | None = None
         #: Lines of `task.log`.
         self.lines: list[str] = []
+        #: What the function came to so far, if it says so.
+        self.result: Any = None
 
     # What functions call -------------------------------------------------------------------------
 
@@ -209,6 +211,7 @@ class TaskDesk:
             raise TaskFailed(
                 "result_not_kept", f"The partial result is not JSON: {error}"
             ) from None
+        self.result = value
         self._held.writer.append(ResultGiven(value=value))
         # Soon in the store, so that it is there when this process is killed.
         self._held.writer.hurry()

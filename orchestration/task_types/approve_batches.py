@@ -13,11 +13,12 @@ from orchestration.models import Site
 from orchestration.services.batch_leases import site_place_release, site_place_take
 from orchestration.targets.batch_evidence import Evidence
 from orchestration.targets.batch_pages import BatchPages
-from orchestration.targets.batch_work import BatchWork, Wishes
+from orchestration.targets.batch_work import KINDS, BatchWork, Wishes
 from orchestration.targets.sites import ESC, SiteAccount, hosts_of, site_account, site_named
 from taskmapr.core import wired
 from taskmapr.core.browser import Browser, BrowserFault, BrowserRequest
 from taskmapr.core.task_types import Permanent, TaskContext, task
+from taskmapr.foundation.telemetry.metrics import batches_counted
 
 _WAIT_S: Final = 0.5
 _PLACE_MORE: Final = timedelta(seconds=60)
@@ -66,6 +67,12 @@ _SCHEMA: Final = {
 }
 
 
+def _count(result: dict[str, Any]) -> None:
+    for kind in KINDS:
+        if count := result[kind]:
+            batches_counted(site=result["site"], outcome=kind, count=count)
+
+
 @task(
     "approve_batches",
     _SCHEMA,
@@ -79,6 +86,7 @@ _SCHEMA: Final = {
     danger="dangerous",
     timeout_s=1800.0,
     is_idempotent=False,
+    on_result=_count,
 )
 def approve_batches(params: dict[str, Any], ctx: TaskContext) -> dict[str, Any]:
     site = site_named(params["site"])

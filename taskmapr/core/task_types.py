@@ -139,6 +139,8 @@ class TaskType:
     enabled: bool = True
     #: Exceptions after which another attempt may succeed, beside Retryable.
     retry_on: tuple[type[Exception], ...] = (ConnectionError, TimeoutError)
+    #: Called in the worker's own process with what an execution that is the last one came to.
+    on_result: Callable[[Any], None] | None = None
     #: What operators wrote down, for types without code; a run keeps the one it began with.
     definition: Mapping[str, Any] | None = None
 

@@ -22,6 +22,7 @@ from taskmapr.core.browser import (
 )
 from taskmapr.core.errors import InvalidInput, TaskFailed
 from taskmapr.core.task_types import TaskInterrupted, task_types
+from taskmapr.foundation.telemetry.metrics import figures
 from taskmapr.settings.browser import EscSettings
 from tests.browser.context import RecordingContext
 from tests.browser.paper import Opener, PaperSite
@@ -498,3 +499,16 @@ def test_a_check_signs_in_and_looks(ctx: RecordingContext, paper: PaperSite) -> 
     with pytest.raises(TaskFailed) as error:
         check_site.handler({"site": "esc"}, ctx)
     assert error.value.code == "login_failed"
+
+
+@pytest.mark.req("TQ-40")
+def test_outcomes_are_counted_by_site(ctx: RecordingContext) -> None:
+    def counted(outcome: str) -> float:
+        name, labels = "taskmapr_batches_total", {"site": "esc", "outcome": outcome}
+        return figures().registry.get_sample_value(name, labels) or 0
+
+    before = counted("would_approve"), counted("not_found")
+
+    approve_batches.on_result(work(ctx, 1, 2, 99))
+
+    assert (counted("would_approve"), counted("not_found")) == (before[0] + 2, before[1] + 1)

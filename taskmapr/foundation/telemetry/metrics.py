@@ -53,6 +53,7 @@ class Figures:
     requests: Counter
     errors: Counter
     tool_calls: Counter
+    batches: Counter
     persistence: Counter
     callbacks: Counter
     intents: Counter
@@ -100,6 +101,9 @@ def figures() -> Figures:
         errors=counter("taskmapr_errors_total", "Errors told to clients", "endpoint", "code"),
         tool_calls=counter(
             "taskmapr_tool_calls_total", "Tool calls that ended", "tool", "provider", "status"
+        ),
+        batches=counter(
+            "taskmapr_batches_total", "Batches that tasks handled in browsers", "site", "outcome"
         ),
         persistence=counter(
             "taskmapr_session_persistence_total", "Where sessions of new runs are kept", "result"
@@ -167,6 +171,11 @@ def intent_ended(*, intent: str, mode: str, status: str, seconds: float) -> None
 
 def intent_replayed() -> None:
     figures().replays.inc()
+
+
+def batches_counted(*, site: str, outcome: str, count: int) -> None:
+    """site: one that operators described."""
+    figures().batches.labels(site, outcome).inc(count)
 
 
 def persistence_counted(result: Persistence) -> None:
