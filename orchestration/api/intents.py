@@ -35,11 +35,13 @@ from orchestration.selectors.intents import (
     offer_for,
     user_of_id,
 )
+from orchestration.services.deliveries import callback_url_check
 from orchestration.services.intent_runs import (
     Asked,
     Finished,
     Ready,
     UnderWay,
+    callback_add,
     intent_prepare,
     intent_start,
 )
@@ -64,6 +66,8 @@ class Told:
     how: dict[str, Any]
     outcome: Outcome | None = None
     is_repeat: bool = False
+    #: Nobody should wait for it.
+    is_slow: bool = False
 
 
 class IntentApi(StreamingAPIView):
@@ -81,17 +85,21 @@ class IntentApi(StreamingAPIView):
         told = await self._told(request, asked_for)
         if "text/event-stream" in request.headers.get("Accept", ""):
             return _marked(_stream(request, told), told)
-        if told.outcome is None and not asked_for.is_async:
+        if told.outcome is None and not (asked_for.is_async or told.is_slow):
             told = await _waited(told, settings.TASKMAPR["sync_timeout_s"])
         elif told.outcome is None:
             await _unheard(told)
         return _marked(_answer(request, told, asked_for), told)
 
     async def _told(self, request: Request, asked_for: IntentRequest) -> Told:
-        found = await in_database(_prepared, request, asked_for)
-        if isinstance(found, Ready):
-            return await self._begun(found)
-        return _found(found)
+        if asked_for.callback_url is not None:
+            # Looks a name up, which may take seconds: not where the database is asked.
+            await asyncio.to_thread(callback_url_check, asked_for.callback_url)
+        asked, found = await in_database(_prepared, request, asked_for)
+        told = await self._begun(found) if isinstance(found, Ready) else _found(found)
+        if told.is_repeat and asked_for.callback_url is not None:
+            await in_database(callback_add, asked, told.facts.run_id)
+        return told
 
     async def _begun(self, ready: Ready) -> Told:
         # Listening comes first: nothing the job says can be missed, and a queue that is down is
@@ -107,7 +115,7 @@ class IntentApi(StreamingAPIView):
             return _found(found)
         started, sealer = found
         how = {"subscription": subscription, "known": [started.created], "sealer": sealer}
-        return Told(facts=ready.facts, how=how)
+        return Told(facts=ready.facts, how=how, is_slow=ready.is_slow)
 
 
 class IntentAliasApi(IntentApi):
@@ -126,15 +134,18 @@ def _found(found: Finished | UnderWay) -> Told:
     return Told(facts=found.facts, how=how, outcome=found.outcome, is_repeat=found.is_repeat)
 
 
-def _prepared(request: Request, asked_for: IntentRequest) -> Finished | UnderWay | Ready:
-    return intent_prepare(_asked(request, asked_for))
+def _prepared(
+    request: Request, asked_for: IntentRequest
+) -> tuple[Asked, Finished | UnderWay | Ready]:
+    asked = _asked(request, asked_for)
+    return asked, intent_prepare(asked)
 
 
 def _asked(request: Request, asked_for: IntentRequest) -> Asked:
     """Touches the database only where the context names another user, and may."""
-    caller = Caller.of(user_of(request), credential_of(request))
+    caller = Caller(user=user_of(request), credential=credential_of(request))
     named = asked_for.named_user
-    credential = credential_of(request)
+    credential = caller.credential
     may_name = credential.scopes is not None and credential.permits(Scope.IMPERSONATE)
     if named and may_name and named != caller.user_id:
         caller = _instead(caller, named)
@@ -245,7 +256,7 @@ class IntentsApi(APIView):
 
     @described.INTENTS
     def get(self, request: Request) -> Response:
-        caller = Caller.of(user_of(request), credential_of(request))
+        caller = Caller(user=user_of(request), credential=credential_of(request))
         offer = offer_for(caller)
         listed = [
             {

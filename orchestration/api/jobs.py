@@ -13,8 +13,10 @@ from orchestration.api import intents_described as described
 from orchestration.api.asking import credential_of, name_of, user_of
 from orchestration.api.intents import stream_of
 from orchestration.api.streams import event_id_of
-from orchestration.dialects.orchestrate import NO_CALLBACK, job_body
+from orchestration.dialects.orchestrate import job_body
+from orchestration.selectors.deliveries import callback_summaries, callback_summary
 from orchestration.selectors.jobs import PAGE, PAGE_MAX, Job, Reader, job_find, jobs_page
+from orchestration.services.deliveries import delivery_redeliver
 from orchestration.services.run_end import run_cancel
 from taskmapr.core.errors import EventsExpired, InvalidInput
 from taskmapr.foundation.aio import in_database
@@ -38,7 +40,9 @@ class JobsApi(APIView):
             cursor=asked.get("cursor", ""),
             limit=_limit(asked.get("limit")),
         )
-        return Response({"jobs": [told(job) for job in page], "next_cursor": following})
+        callbacks = callback_summaries([job.run_id for job in page])
+        listed = [job_body(job.row, job.outcome, callbacks[job.run_id]) for job in page]
+        return Response({"jobs": listed, "next_cursor": following})
 
 
 class JobApi(APIView):
@@ -63,6 +67,18 @@ class JobCancelApi(APIView):
         return Response({"ok": True, "job_id": job.row.facts.job_id}, status=202)
 
 
+class JobRedeliverApi(APIView):
+    """Send the callbacks of a finished job again."""
+
+    required_scope = Scope.INTENTS_RUN
+
+    @described.JOB_REDELIVER
+    def post(self, request: Request, job_id: str) -> Response:
+        job = job_find(job_id, reader_of(request))
+        delivery_redeliver(run_id=job.run_id)
+        return Response({"ok": True, "job_id": job.row.facts.job_id}, status=202)
+
+
 class JobStreamApi(StreamingAPIView):
     """Follow a job from any of its events."""
 
@@ -83,7 +99,7 @@ class JobStreamApi(StreamingAPIView):
 
 def told(job: Job) -> dict[str, Any]:
     """A job with the state of its callback."""
-    return job_body(job.row, job.outcome, NO_CALLBACK)
+    return job_body(job.row, job.outcome, callback_summary(job.run_id))
 
 
 def reader_of(request: Request) -> Reader:

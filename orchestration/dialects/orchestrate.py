@@ -23,13 +23,6 @@ DRY_RUN: Final = ("dry_run", "note")
 #: The kinds of events of which an outcome is made.
 TELLING: Final = ("progress", "result", "error")
 
-NO_CALLBACK: Final[Mapping[str, Any]] = {
-    "status": "none",
-    "attempts": 0,
-    "last_status_code": None,
-    "next_attempt_at": None,
-}
-
 
 class Outcome:
     """What a run's log says of how it went, so far."""

@@ -115,8 +115,16 @@ class _Receipt:
 class DirectCall:
     """One call of one tool, by the job of a run; no model is asked."""
 
-    def __init__(self, held: HeldRun, spec: ToolSpec, args: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        held: HeldRun,
+        spec: ToolSpec,
+        args: dict[str, Any],
+        *,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self._held, self._spec, self._args = held, spec, args
+        self._options = options or {}
         self._voice = CallVoice(held)
         self._is_replayed = False
 
@@ -263,6 +271,7 @@ class DirectCall:
             call_id=CALL_ID,
             user_id=str(claim.owner_id),
             session_id=None,
+            options=self._options,
             request=claim.input,
             is_models_choice=False,
             progress=self._voice.progress,

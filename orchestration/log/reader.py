@@ -223,11 +223,14 @@ class Announcements:
         if old is not None:
             with suppress(RedisError, OSError):
                 await old.aclose()
-        # What changed while we waited: nobody else uses this connection before it is up.
-        if missing := set(self._subscriptions) - wanted:
-            await pubsub.subscribe(*missing)
+        # What changed while we waited: nobody else uses this connection before it is up. Whoever
+        # comes while a change is sent counts on this as well, so the last look finds nothing.
         if left := wanted - set(self._subscriptions) - {IDLE_CHANNEL}:
             await pubsub.unsubscribe(*left)
+            wanted -= left
+        while missing := set(self._subscriptions) - wanted:
+            await pubsub.subscribe(*missing)
+            wanted |= missing
         self.is_up = True
         self._dispatch(confirmation)
         self._invalidate_all()

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
 from agents_cfg.selectors.fresh import fresh
+from agents_cfg.selectors.tools import tools_known
 from orchestration.intents.modes import AskedMode, Chosen, Offer, Rule, mode_choose, modes_of
-from orchestration.intents.names import ASK
+from orchestration.intents.names import ASK, MCP_SERVERS, MCP_TOOLS, TASK_PREFIX
 from orchestration.models import ModeRule
+from orchestration.selectors.task_types import task_types_for
+from orchestration.targets.flows import (
+    FlowTarget,
+    flow_check,
+    flow_default,
+    flow_for,
+    flow_intents,
+    flow_mapped,
+)
+from orchestration.tools.mcp_intents import mcp_resolve
 from orchestration.tools.offered import tools_enabled
+from taskmapr.core import jobs
+from taskmapr.core.errors import UnknownIntent
+from taskmapr.core.task_types import TaskType
 from taskmapr.core.tools import ToolContext, ToolSpec, is_named
 from taskmapr.users.credentials import Credential
 from taskmapr.users.models import User
@@ -43,6 +57,14 @@ async def _engine_only(ctx: ToolContext, args: dict[str, Any]) -> Any:
 
 #: How long a model and its tools may take in all, before the job is given up.
 ASK_TIMEOUT_S: Final = 300.0
+#: What MCP servers have is read anew each time.
+_LISTS: Final = ToolSpec(
+    name="mcp.lists",
+    summary="What MCP servers have.",
+    input_schema={"type": "object", "properties": {}},
+    handler=_engine_only,
+    volatile=True,
+)
 _ASK_SPEC: Final = ToolSpec(
     name=ASK,
     summary="Answer a prompt with a model that may call tools.",
@@ -54,16 +76,19 @@ _ASK_SPEC: Final = ToolSpec(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, with what. `ref`: whose allowance it is."""
+    """Who asks, with what."""
 
     user: User
-    #: Patterns of intents; None: all.
-    patterns: tuple[str, ...] | None = None
-    ref: str = ""
+    credential: Credential
 
-    @classmethod
-    def of(cls, user: User, credential: Credential) -> Caller:
-        return cls(user=user, patterns=credential.intents, ref=credential.ref)
+    @property
+    def patterns(self) -> tuple[str, ...] | None:
+        """Of the intents that it may run; None: all."""
+        return self.credential.intents
+
+    @property
+    def ref(self) -> str:
+        return self.credential.ref
 
     @property
     def user_id(self) -> str:
@@ -136,9 +161,9 @@ def offer_for(caller: Caller) -> Offer:
     """What this caller can be offered. Asks the database at most once in two seconds."""
     tools = agent_tools()
     return Offer(
-        agent=lambda name: _agent(name, tools),
-        mcp=lambda name: None,
-        mapped=lambda name: None,
+        agent=lambda name: _agent(name, tools, caller),
+        mcp=_mcp,
+        mapped=_mapped,
         names=_Names(caller),
         rules=rules_known(),
         permits=lambda name: caller.permits(name, _permission(name, tools)),
@@ -155,10 +180,31 @@ class _Names:
         return (line.name for line in intents_for(self._caller))
 
 
-def _agent(name: str, tools: Mapping[str, ToolSpec]) -> str | None:
+def _agent(name: str, tools: Mapping[str, ToolSpec], caller: Caller) -> str | None:
     if name == ASK:
-        return "the assistant with tools"
+        return "a model with tools"
+    if name.startswith(TASK_PREFIX) and _task_type(name, caller) is not None:
+        return f"type of task {name.removeprefix(TASK_PREFIX)}"
     return f"tool {name}" if name in tools else None
+
+
+def _mcp(name: str) -> str | None:
+    target = mcp_resolve(name, tools_known())
+    return f"MCP {target.name}" if target is not None else None
+
+
+def _mapped(name: str) -> str | None:
+    flow = flow_mapped(name)
+    return flow.source if flow is not None else None
+
+
+def _task_type(name: str, caller: Caller) -> TaskType | None:
+    wanted = name.removeprefix(TASK_PREFIX)
+    return next((t for t in _task_types(caller) if t.name == wanted), None)
+
+
+def _task_types(caller: Caller) -> list[TaskType]:
+    return [t for t in task_types_for(caller.credential) if t.enabled]
 
 
 def _permission(name: str, tools: Mapping[str, ToolSpec]) -> str:
@@ -171,16 +217,65 @@ def intent_choose(intent: str, mode: AskedMode, caller: Caller) -> Chosen:
     return mode_choose(intent, mode, user_id=caller.user_id, offer=offer_for(caller))
 
 
-def intent_spec(chosen: Chosen) -> ToolSpec:
-    """What carries it out, as far as its arguments, its time and its care are concerned."""
-    if chosen.mode == "agent":
-        return _ASK_SPEC if chosen.target == ASK else agent_tools()[chosen.target]
-    raise LookupError(chosen.mode)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What carries out an intent. `spec`: its arguments, its time and its care."""
+
+    spec: ToolSpec
+    #: A workflow as it was found, for the run to keep.
+    flow: FlowTarget | None = None
+    #: Empty: the queue of intents.
+    queue: str = ""
+    #: It is known to take long: nobody should wait for it.
+    is_slow: bool = False
+
+
+def intent_work(chosen: Chosen, caller: Caller) -> Work:
+    """Raises NotConfigured when the workflow engine is not there, and UnknownIntent for a target
+    of a rule that is gone."""
+    if chosen.mode == "flow":
+        return _flow_work(chosen)
+    if chosen.mode == "mcp":
+        target = mcp_resolve(chosen.target, tools_known())
+        own = target.spec if target is not None else None
+        return Work(spec=own or _LISTS)
+    if chosen.target == ASK:
+        return Work(spec=_ASK_SPEC)
+    if (spec := agent_tools().get(chosen.target)) is not None:
+        return Work(spec=spec)
+    if (found := _task_type(chosen.target, caller)) is not None:
+        return _task_work(found)
+    raise UnknownIntent(f"Nothing carries out '{chosen.target}' any more.")
+
+
+def _flow_work(chosen: Chosen) -> Work:
+    flow = flow_for(chosen.target) or flow_default(chosen.target)
+    flow_check(flow)
+    spec = _carrier("flow.call", flow.description, flow.input_schema, flow.timeout_s)
+    return Work(spec=spec, flow=flow, is_slow=not flow.is_synchronous)
+
+
+def _task_work(found: TaskType) -> Work:
+    spec = _carrier("task.run", found.description, found.params_schema, found.timeout_s)
+    is_apart = found.queue in (jobs.QUEUE_BROWSER, jobs.QUEUE_LONG)
+    return Work(spec=spec, queue=found.queue if is_apart else "", is_slow=is_apart)
+
+
+def _carrier(name: str, summary: str, schema: Mapping[str, Any], timeout_s: float) -> ToolSpec:
+    """Something that is no tool of ours, with what has to be known of it."""
+    return ToolSpec(
+        name=name,
+        summary=summary,
+        input_schema={"type": "object", **schema},
+        handler=_engine_only,
+        timeout_s=min(timeout_s, 600.0),
+        is_foreign=True,
+    )
 
 
 def intents_for(caller: Caller) -> list[IntentTool]:
     """Everything that this caller may run, by name."""
-    found = {line.name: line for line in _offered()}
+    found = {line.name: line for line in _offered(caller)}
     return [found[name] for name in sorted(found) if caller.permits(name, found[name].permission)]
 
 
@@ -191,10 +286,42 @@ def intent_modes(line: IntentTool, caller: Caller, offer: Offer) -> list[str]:
     return [first, *(mode for mode in modes if mode != first)]
 
 
-def _offered() -> Iterator[IntentTool]:
+def _offered(caller: Caller) -> Iterator[IntentTool]:
     for spec in agent_tools().values():
         yield _line(spec, "tool")
     yield _line(_ASK_SPEC, "model")
+    yield from (
+        IntentTool(
+            name=f"{TASK_PREFIX}{found.name}",
+            summary=found.description or found.title,
+            input_schema=found.params_schema,
+            source="task type",
+            danger=found.danger,
+        )
+        for found in _task_types(caller)
+    )
+    for flow in flow_intents():
+        yield IntentTool(
+            name=flow.name,
+            summary=flow.description,
+            input_schema=flow.inputs_schema,
+            source=f"flow, {flow.source}",
+            danger="write",
+        )
+    known = tools_known()
+    for tool in known.of_servers:
+        if tool.server is not None:
+            yield IntentTool(
+                name=f"mcp:{tool.server.name}/{tool.remote_name}",
+                summary=tool.summary,
+                input_schema=tool.input_schema,
+                source=f"MCP server {tool.server.name}",
+                danger=tool.danger,
+                cost_usd_micros=tool.cost_usd_micros or 0,
+            )
+    if known.servers:
+        for name in (MCP_SERVERS, MCP_TOOLS):
+            yield _line(replace(_LISTS, name=name), "MCP")
 
 
 def _line(spec: ToolSpec, source: str) -> IntentTool:

@@ -20,11 +20,19 @@ from orchestration.intents.request import IntentRequest
 from orchestration.intents.words import SHOWN
 from orchestration.models.idempotency_key import KeyKind
 from orchestration.page.sensitive import redact_members
-from orchestration.selectors.intents import Caller, intent_choose, intent_spec, rules_known
+from orchestration.selectors.intents import (
+    Caller,
+    Work,
+    intent_choose,
+    intent_work,
+    rules_known,
+)
+from orchestration.services.deliveries import delivery_register
 from orchestration.services.idempotency import Once, RunRepeated
 from orchestration.services.intent_repeats import Earlier, earlier_find
 from orchestration.services.run_record import OwnCall, RecordedRun, run_record
 from orchestration.services.run_start import NewRun, StartedRun, run_start
+from orchestration.services.webhook_secrets import server_secret_ensure
 from taskmapr.core import wired
 from taskmapr.core.errors import IdempotencyKeyReused, InvalidInput, ToolFailed, TooMany
 from taskmapr.core.events import Event
@@ -122,7 +130,8 @@ def intent_prepare(asked: Asked) -> Finished | UnderWay | Ready:
     Raises UnknownIntent, IntentForbidden, ModeNotSupported, AmbiguousIntent, InvalidInput,
     IdempotencyKeyReused, TooMany and what the policy raises; nothing was begun then.
     """
-    spec = intent_spec(asked.chosen)
+    work = intent_work(asked.chosen, asked.caller)
+    spec = work.spec
     once, earlier = asked.once, None
     if once is not None:
         earlier = earlier_find(owner_id=asked.caller.user.pk, key=once.key)
@@ -133,11 +142,14 @@ def intent_prepare(asked: Asked) -> Finished | UnderWay | Ready:
     _check_inputs(spec, asked.request)
     _check_rate(asked)
     wired.ports().policy.check_run_start(user_id=asked.caller.user.pk, run_kind=INTENT.name)
-    new = _new_run(asked, spec, once)
+    if asked.request.callback_url is not None:
+        # Who cannot sign a callback says so before anything is begun.
+        server_secret_ensure()
+    new = _new_run(asked, work, once)
     facts = JobFacts(run_id=new.run_id, intent=new.subject, mode=new.mode)
     if asked.chosen.mode == "agent" and spec.in_transaction is not None:
         return _recorded(asked, spec, new, facts)
-    return Ready(facts=facts, new=new)
+    return Ready(facts=facts, new=new, is_slow=work.is_slow)
 
 
 def intent_start(ready: Ready) -> tuple[StartedRun, Sealer] | UnderWay | Finished:
@@ -150,8 +162,19 @@ def intent_start(ready: Ready) -> tuple[StartedRun, Sealer] | UnderWay | Finishe
         started = run_start(new)
     except RunRepeated:
         return _after_twin(new)
+    _callback_register(new.run_id, new.input["callback_url"])
     _log_accepted(new)
     return started, wired.ports().sealers.for_user(new.owner_id)
+
+
+def callback_add(asked: Asked, run_id: UUID) -> None:
+    """A repeat may name another address: the job's end is told there as well."""
+    _callback_register(run_id, asked.request.callback_url)
+
+
+def _callback_register(run_id: UUID, url: str | None) -> None:
+    if url is not None:
+        delivery_register(run_id=run_id, url=url)
 
 
 def _told_by(earlier: Earlier, once: Once, spec: ToolSpec) -> Finished | UnderWay | None:
@@ -205,7 +228,7 @@ def _check_rate(asked: Asked) -> None:
         )
 
 
-def _new_run(asked: Asked, spec: ToolSpec, once: Once | None) -> NewRun:
+def _new_run(asked: Asked, work: Work, once: Once | None) -> NewRun:
     request, chosen, caller = asked.request, asked.chosen, asked.caller
     return NewRun(
         run_id=asked.run_id,
@@ -220,7 +243,10 @@ def _new_run(asked: Asked, spec: ToolSpec, once: Once | None) -> NewRun:
             "callback_url": request.callback_url,
             # What the credential may be used for: a model that the job asks may do no more.
             "patterns": list(caller.patterns) if caller.patterns is not None else None,
+            # A change of the workflow does not reach jobs that have begun.
+            "flow": work.flow.as_json() if work.flow is not None else None,
         },
+        queue=work.queue,
         request_id=asked.request_id,
         once=once,
         subject=request.intent,
@@ -228,7 +254,7 @@ def _new_run(asked: Asked, spec: ToolSpec, once: Once | None) -> NewRun:
         mode_reason=chosen.reason,
         credential=caller.ref,
         timeout_s=max(
-            float(settings.TASKMAPR["run_timeout_s"]), spec.timeout_s * _ATTEMPTS + _ROOM_S
+            float(settings.TASKMAPR["run_timeout_s"]), work.spec.timeout_s * _ATTEMPTS + _ROOM_S
         ),
         most_open=settings.TASKMAPR["intent_jobs_at_once"],
     )
@@ -250,6 +276,7 @@ def _recorded(asked: Asked, spec: ToolSpec, new: NewRun, facts: JobFacts) -> Fin
         recorded = run_record(new, call, keeps_key=is_client_key)
     except RunRepeated:
         return _after_twin(new)
+    _callback_register(new.run_id, new.input["callback_url"])
     outcome = Outcome().feed_all(recorded.events)
     _log_recorded(new, recorded, outcome)
     return Finished(facts=facts, outcome=outcome, events=recorded.events)

@@ -225,7 +225,12 @@ def tool(
 
 @overload
 def tool(
-    name: str, *, summary: str = "", into: ToolRegistry | None = None, **options: Any
+    name: str,
+    *,
+    summary: str = "",
+    input_schema: None = None,
+    into: ToolRegistry | None = None,
+    **options: Any,
 ) -> Callable[[F], F]: ...
 
 
