@@ -15,6 +15,7 @@ from orchestration.services.pausing import approvals_expire as expire
 from orchestration.services.recovery import runs_recover as recover
 from orchestration.services.retention import retention_apply as apply_retention
 from orchestration.services.run_queue import runs_enqueue
+from orchestration.services.task_schedules import task_schedule_begin as begin_scheduled
 from orchestration.services.tool_servers import mcp_servers_check as check_mcp_servers
 from orchestration.services.tool_trials import tool_trial_run
 from orchestration.standby.rows import standby_enqueue
@@ -78,3 +79,8 @@ def mcp_servers_check(*at_once: int) -> None:
 @shared_task(name=jobs.TOOL_TRY, ignore_result=True)
 def tool_try(trial_id: str) -> None:
     tool_trial_run(trial_id=UUID(trial_id), submit=executor().submit)
+
+
+@shared_task(name=jobs.TASK_SCHEDULE_BEGIN, ignore_result=True)
+def task_schedule_begin(schedule_id: int) -> None:
+    begin_scheduled(schedule_id=schedule_id)

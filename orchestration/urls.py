@@ -11,8 +11,25 @@ from orchestration.api.overlay import (
     RunCancelApi,
     RunStreamApi,
 )
+from orchestration.api.task_files import TaskDownloadApi, TaskScreenshotApi
+from orchestration.api.task_queue import (
+    AssignTaskApi,
+    TaskCancelApi,
+    TaskResultApi,
+    TaskRetryApi,
+    TaskRunsApi,
+    TaskTypesApi,
+)
 
 urlpatterns = [
+    path("assign-task", AssignTaskApi.as_view()),
+    path("result/<str:task_id>", TaskResultApi.as_view()),
+    path("tasks", TaskTypesApi.as_view()),
+    path("tasks/runs", TaskRunsApi.as_view()),
+    path("tasks/<str:task_id>/cancel", TaskCancelApi.as_view()),
+    path("tasks/<str:task_id>/retry", TaskRetryApi.as_view()),
+    path("static/screenshots/<str:task_id>/<path:name>", TaskScreenshotApi.as_view()),
+    path("static/results/<str:task_id>/<path:name>", TaskDownloadApi.as_view()),
     path("api/taskmapr/orchestrate", OrchestrateApi.as_view()),
     path("api/taskmapr/runs/<str:run_id>", RunApi.as_view()),
     path("api/taskmapr/runs/<str:run_id>/stream", RunStreamApi.as_view()),

@@ -39,6 +39,7 @@ class Callback:
 #: By kind of run.
 CALLBACKS: Final[dict[str, Callback]] = {
     "intent": Callback(noun="job", document="orchestration.selectors.told:job_told"),
+    "task": Callback(noun="task", document="orchestration.selectors.tasks:task_document"),
 }
 
 

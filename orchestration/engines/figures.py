@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from orchestration.execution.drive import HeldRun
-from taskmapr.core.errors import ModelFailed, ModelRefusedContext, ModelRequestRefused
+from orchestration.execution.drive import HeldRun, RetryLater
+from taskmapr.core.errors import (
+    ModelFailed,
+    ModelRefusedContext,
+    ModelRequestRefused,
+    TaskMaprError,
+    TimedOut,
+)
 from taskmapr.foundation.telemetry import metrics
 
 #: The model was there, and did not want this.
@@ -35,3 +43,32 @@ def _output_measured(held: HeldRun) -> None:
     took_s = (datetime.now(UTC) - held.claim.created_at).total_seconds()
     metrics.first_token_measured(first_s)
     metrics.token_rate_measured(held.writer.state.output_tokens, took_s - first_s)
+
+
+@contextmanager
+def task_measured(held: HeldRun, task_type: str) -> Iterator[None]:
+    """One attempt at a task: how long it took and what it came to, however it ends. An attempt that
+    goes into other hands is not counted."""
+    if held.attempt == 1:
+        metrics.task_waited((datetime.now(UTC) - held.claim.created_at).total_seconds())
+    begun = time.monotonic()
+    status = "completed"
+    try:
+        yield
+    except RetryLater:
+        status = "retrying"
+        raise
+    except TimedOut:
+        status = "timed_out"
+        raise
+    except TaskMaprError:
+        status = "failed"
+        raise
+    except asyncio.CancelledError:
+        verdict = held.interruption
+        status = "" if verdict is None else "timed_out" if verdict.error else "cancelled"
+        raise
+    finally:
+        if status:
+            seconds = time.monotonic() - begun
+            metrics.task_attempted(task_type=task_type, status=status, seconds=seconds)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from orchestration.engines.figures import task_measured
 from orchestration.execution.drive import HeldRun, RetryLater
 from orchestration.execution.task_desk import TaskDesk, line_of
 from orchestration.execution.task_order import TaskOrder
@@ -57,6 +58,11 @@ class TaskEngine:
         if self._may_not_repeat:
             # An earlier attempt was lost in the middle of it.
             raise WorkerLost("Its worker was lost after it had begun to change something.")
+        with task_measured(held, self._type.name):
+            await self._lived()
+
+    async def _lived(self) -> None:
+        held = self._held
         self._desk.open()
         places = asyncio.get_running_loop().create_task(self._keep_places())
         try:

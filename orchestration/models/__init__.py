@@ -15,6 +15,7 @@ from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
 from orchestration.models.site import Site
 from orchestration.models.task_definition import TaskDefinition
+from orchestration.models.task_schedule import TaskSchedule
 from orchestration.models.tool_trial import ToolTrial
 from orchestration.models.webhook_secret import SignedRequest, WebhookSecret
 
@@ -41,6 +42,7 @@ __all__ = [
     "SignedRequest",
     "Site",
     "TaskDefinition",
+    "TaskSchedule",
     "ToolTrial",
     "WebhookSecret",
 ]

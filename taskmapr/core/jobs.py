@@ -23,6 +23,8 @@ KNOWLEDGE_REFRESH = "memory.knowledge_refresh"
 KNOWLEDGE_EMBED = "memory.knowledge_embed"
 MEMORY_ITEMS_EMBED = "memory.items_embed"
 MEMORY_ITEMS_RESEAL = "memory.items_reseal"
+#: Begins the task of a schedule whose time has come.
+TASK_SCHEDULE_BEGIN = "orchestration.task_schedule_begin"
 
 QUEUE_CHORES = "chores"
 #: Callbacks wait for strangers' servers, so they have a queue of their own.
@@ -37,6 +39,7 @@ QUEUE_LONG = "long"
 QUEUE_RUNS_PREFIX = "runs."
 
 JOB_NAMES = (
+    TASK_SCHEDULE_BEGIN,
     RUN_EXECUTE,
     RUN_EXECUTE_STANDBY,
     RUNS_RECOVER,

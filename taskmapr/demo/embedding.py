@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 #: The address that pages name. It is not the hashed one: it stays, whatever the file holds.
-SCRIPT_PATH: Final = "/static/taskmapr/overlay.js"
+SCRIPT_PATH: Final = "/assets/taskmapr/overlay.js"
 
 _MODULE: Final = """\
 <script type="module">

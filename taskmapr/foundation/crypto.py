@@ -5,6 +5,7 @@ read) by HKDF-SHA256, with a label per purpose, so that no two purposes share a 
 
 - `data-key`: wraps the users' data keys;
 - `field`: seals secrets in single columns (`foundation.fields.EncryptedTextField`);
+- `file-link`: signs addresses of files that runs produced (`signing_keys`);
 - `fingerprint`: names a master key without revealing anything of it.
 """
 
@@ -24,7 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from taskmapr.core.ports import KeyUnavailable
 
-Label = Literal["data-key", "field", "fingerprint"]
+Label = Literal["data-key", "field", "fingerprint", "file-link"]
 _INFO: Final = b"taskmapr/v1/"
 
 
@@ -36,6 +37,11 @@ def master_fernet(label: Label) -> MultiFernet:
 def master_fingerprint() -> str:
     """16 hex digits that name the master secret which writes at present."""
     return _derived(_secrets()[0], "fingerprint")[:8].hex()
+
+
+def signing_keys(label: Label) -> tuple[bytes, ...]:
+    """Keys for signatures that the server itself checks: the first signs, all of them check."""
+    return _signing_keys(_secrets(), label)
 
 
 def data_key_new() -> bytes:
@@ -94,6 +100,11 @@ def _secrets() -> tuple[str, ...]:
 def _fernets(secrets: tuple[str, ...], label: Label) -> MultiFernet:
     keys = (base64.urlsafe_b64encode(_derived(secret, label)) for secret in secrets)
     return MultiFernet([Fernet(key) for key in keys])
+
+
+@lru_cache(maxsize=16)
+def _signing_keys(secrets: tuple[str, ...], label: Label) -> tuple[bytes, ...]:
+    return tuple(_derived(secret, label) for secret in secrets)
 
 
 def _derived(secret: str, label: Label) -> bytes:

@@ -252,9 +252,17 @@ class PrincipalScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
 
 
 class KeyPrincipalScheme(PrincipalScheme):  # type: ignore[no-untyped-call]
-    """The same ways; refusals have other codes."""
+    """The same ways; refusals have other codes. The document has the ways from elsewhere."""
 
     target_class = "taskmapr.users.authentication.KeyPrincipal"
+    match_subclasses = True
+    name: list[str] = []
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[str]]]:
+        return [{name: []} for name in PrincipalScheme.name]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        return []
 
 
 class QueryTokenScheme(PrincipalScheme):  # type: ignore[no-untyped-call]

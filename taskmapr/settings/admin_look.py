@@ -72,6 +72,7 @@ SIDEBAR = [
         _item("Memory", "bookmark", "memory_memoryowner"),
         _item("Task types", "checklist", "orchestration_taskdefinition"),
         _item("Callbacks", "outbox", "orchestration_delivery"),
+        _item("Task schedules", "event_repeat", "orchestration_taskschedule"),
         _item("Erased runs", "auto_delete", "orchestration_erasedruns"),
     ),
     _group(

@@ -84,7 +84,8 @@ TEMPLATES = [
     },
 ]
 
-STATIC_URL = "/static/"
+#: Not /static/: there lie the files of tasks, which belong to somebody.
+STATIC_URL = "/assets/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [ROOT / "taskmapr" / "static"]
 

@@ -20,13 +20,18 @@ MIDDLEWARE = [
 #: Paths below these answer programs (JSON errors, no cookies); all others answer people.
 API_PREFIXES = (
     "/api",
+    "/assign-task",
     "/health",
-    "/metrics",
-    "/openapi.json",
-    "/openapi",
-    "/orchestrate",
     "/intents",
     "/jobs",
+    "/metrics",
+    "/openapi",
+    "/openapi.json",
+    "/orchestrate",
+    "/result",
+    "/static/results",
+    "/static/screenshots",
+    "/tasks",
 )
 
 REST_FRAMEWORK = {
@@ -58,6 +63,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "Overlay", "description": "Ask, follow, read what was said."},
         {"name": "Intents", "description": "Run a named intent, look at its job, follow it."},
+        {"name": "Tasks", "description": "Assign named tasks, fetch what they give."},
         {"name": "Runs", "description": "Look at a run, stop it, answer it."},
         {"name": "Accounts", "description": "Sign in and out."},
         {"name": "Service", "description": "What the service says of itself."},

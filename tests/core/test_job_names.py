@@ -6,7 +6,13 @@ from taskmapr.celery import app
 from taskmapr.core import jobs
 
 #: Jobs that only come about by somebody asking for something.
-ASKED_FOR = {jobs.RUN_EXECUTE, jobs.RUN_EXECUTE_STANDBY, jobs.MODEL_TRY, jobs.TOOL_TRY}
+ASKED_FOR = {
+    jobs.TASK_SCHEDULE_BEGIN,
+    jobs.RUN_EXECUTE,
+    jobs.RUN_EXECUTE_STANDBY,
+    jobs.MODEL_TRY,
+    jobs.TOOL_TRY,
+}
 
 
 def test_every_job_name_is_a_registered_task() -> None:

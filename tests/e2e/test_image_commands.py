@@ -102,7 +102,7 @@ def test_they_become_ready_serve_and_end_when_asked(migrated: dict[str, str], pl
 
         _carry_out(["deploy/healthcheck.py"], migrated)
         with urlopen(f"http://127.0.0.1:{migrated['PORT']}/admin/login/") as page:
-            assert "/static/taskmapr/tokens." in page.read().decode()  # the collected name
+            assert "/assets/taskmapr/tokens." in page.read().decode()  # the collected name
 
         for process in processes.values():
             process.signal(signal.SIGTERM)

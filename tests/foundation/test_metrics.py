@@ -97,7 +97,7 @@ def test_no_client_can_make_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client()
     for n in range(20):
         client.get(f"/api/made-up/{n}")
-        client.get(f"/static/made-up-{n}.js")
+        client.get(f"/assets/made-up-{n}.js")
         client.generic(f"BREW{n}", "/openapi.json")
     counted = [s.labels for s in Shown().samples if s.name == "taskmapr_requests_total"]
 

@@ -58,7 +58,7 @@ def ports(
     wired.wire(real)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def artifact_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where files of runs lie during this test."""
     folder = tmp_path / "artifacts"

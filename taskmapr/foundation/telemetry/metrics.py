@@ -40,6 +40,8 @@ _FIRST_TOKEN_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30
 _TOKENS_PER_S: Final = (1, 5, 10, 20, 30, 50, 75, 100, 150, 200, 400)
 _MESSAGES: Final = (2, 4, 6, 10, 16, 24, 36, 50)
 
+_TASK_S: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+
 Persistence = Literal["database", "memory", "failed"]
 
 
@@ -59,6 +61,10 @@ class Figures:
     intents: Counter
     intent_duration: Histogram
     replays: Counter
+    tasks: Counter
+    task_duration: Histogram
+    task_wait: Histogram
+    task_retries: Counter
     stream_duration: Histogram
     first_token: Histogram
     token_rate: Histogram
@@ -113,6 +119,14 @@ def figures() -> Figures:
         intent_duration=histogram(
             "taskmapr_intent_duration_seconds", "From an intent's acceptance to its end", _INTENT_S
         ),
+        tasks=counter("taskmapr_tasks_total", "Tasks that ended", "task_type", "status"),
+        task_duration=histogram(
+            "taskmapr_task_duration_seconds", "How long an attempt at a task took", _TASK_S
+        ),
+        task_wait=histogram(
+            "taskmapr_task_wait_seconds", "From a task's assignment to its first attempt", _TASK_S
+        ),
+        task_retries=counter("taskmapr_task_retries_total", "Attempts that another one followed"),
         replays=counter(
             "taskmapr_idempotent_replays_total", "Requests answered by an equal earlier one"
         ),
@@ -167,6 +181,19 @@ def intent_ended(*, intent: str, mode: str, status: str, seconds: float) -> None
     """intent: a name that operators or authors of tools gave. status: as jobs show it."""
     figures().intents.labels(intent, mode, status).inc()
     figures().intent_duration.observe(seconds)
+
+
+def task_waited(seconds: float) -> None:
+    figures().task_wait.observe(seconds)
+
+
+def task_attempted(*, task_type: str, status: str, seconds: float) -> None:
+    """task_type: of a type that is there. status: as tasks show it, or `retrying`."""
+    figures().task_duration.observe(seconds)
+    if status == "retrying":
+        figures().task_retries.inc()
+    else:
+        figures().tasks.labels(task_type, status).inc()
 
 
 def intent_replayed() -> None:

@@ -19,7 +19,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--name", default="worker", help="differs among the workers of one machine"
         )
+        parser.add_argument(
+            "--queues",
+            default="",
+            help="comma list in place of TASKMAPR_WORKER_QUEUES, such as browser,long",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_unsafe_start()
-        become(worker_command(options["name"], settings.WORKER_QUEUES))
+        named = [queue.strip() for queue in options["queues"].split(",") if queue.strip()]
+        become(worker_command(options["name"], named or settings.WORKER_QUEUES))

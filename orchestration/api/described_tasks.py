@@ -1,0 +1,367 @@
+"""What the API document says of the task queue: one decorator for each handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from orchestration.dialects.task_result import SHOWN
+from taskmapr.core import errors
+from taskmapr.core.json_schema import (
+    Schema,
+    any_object,
+    array,
+    flag,
+    moment,
+    number,
+    one_of,
+    or_null,
+    record,
+    ref,
+    text,
+    uuid,
+    whole,
+)
+from taskmapr.foundation.openapi import Handler, answer, described
+
+TAG: Final = "Tasks"
+_ID: Final = "01994f3c-7d1a-7c3e-9a53-3f6d2a1b0c4d"
+_WORDS: Final = sorted({word for word, _ in SHOWN.values()})
+
+_TASK_ID: Final = OpenApiParameter("task_id", OpenApiTypes.UUID, OpenApiParameter.PATH)
+_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="Chosen by the client. The same order, sent again within 24 hours with the same"
+    " key, is answered with the task that it began, and `Idempotency-Replayed: true`.",
+    pattern=r"^[!-~]{1,255}$",
+)
+
+_ASSIGN_BODY: Final = record(
+    {"task_type": text("Its name, as `/tasks/` lists it.", minLength=1, maxLength=200)},
+    {
+        "params": or_null(any_object("As the type's schema says; at most 256 KiB.")),
+        "priority": or_null(whole("The greater the sooner.", minimum=0, maximum=9, default=5)),
+        "timeout_s": or_null(number("For one attempt; at most what the type has.", minimum=1)),
+        "max_retries": or_null(whole("At most what the type has.", minimum=0)),
+        "eta": or_null(moment("Not before; at most 30 days ahead.")),
+        "callback_url": or_null(text("Is told when the task has ended.", format="uri")),
+        "idempotency_key": or_null(text("As the header, which wins.", pattern=r"^[!-~]{1,255}$")),
+    },
+)
+
+_ASSIGNED: Final = record(
+    {
+        "task_id": uuid(),
+        "status": {"const": "assigned"},
+        "message": text(),
+        "timestamp": moment(),
+        "task_type": text(),
+        "result_url": text("Where to ask what became of it."),
+        "ws_url": text("Where to follow it live."),
+    },
+    {"details": record({"retry_of": uuid()})},
+)
+
+_ASSIGNED_EXAMPLE: Final = {
+    "task_id": _ID,
+    "status": "assigned",
+    "message": "Task 'test_task' successfully assigned",
+    "timestamp": "2026-01-05T10:00:00.000Z",
+    "task_type": "test_task",
+    "result_url": f"/result/{_ID}",
+    "ws_url": f"/ws/task/{_ID}",
+}
+
+_LINE: Final = record(
+    {
+        "timestamp": moment(),
+        "level": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+        "message": text(),
+        "attempt": whole(minimum=0),
+        "seq": whole("Send the last one as `after_seq` to get newer ones only.", minimum=1),
+    }
+)
+
+_SCREENSHOT: Final = record(
+    {
+        "name": text(),
+        "url": text("Good for an hour, without credentials."),
+        "kind": text("`success`, `error` or `step`."),
+        "timestamp": moment(),
+        "width": or_null(whole()),
+        "height": or_null(whole()),
+        "expired": flag("The file was removed after its time."),
+    }
+)
+
+_DOWNLOAD: Final = record(
+    {
+        "name": text(),
+        "url": text("Good for an hour, without credentials."),
+        "size": whole("In bytes."),
+        "mime": text(),
+        "sha256": or_null(text("In hex.")),
+        "expired": flag("The file was removed after its time."),
+    }
+)
+
+_ERROR: Final = record(
+    {
+        "code": text(),
+        "message": text(),
+        "type": text("The code, written as the name of a class."),
+        "retryable": flag("The same task, assigned again, may succeed."),
+        "attempt": whole(),
+    }
+)
+
+_LISTED: Final[dict[str, Schema]] = {
+    "task_id": uuid(),
+    "task_type": text(),
+    "status": one_of(*_WORDS),
+    "state": one_of(*sorted({state for _, state in SHOWN.values()})),
+    "ready": flag("It has ended, one way or another."),
+    "result": {"description": 'What the task gave; `{"truncated": true}` when it is in a file.'},
+    "error": or_null(ref("TaskError")),
+    "message": text(),
+    "progress": or_null(record({"percent": whole(minimum=0, maximum=100), "text": text()})),
+    "attempts": whole(minimum=0),
+    "max_retries": whole(minimum=0),
+    "screenshots": array(ref("TaskScreenshot")),
+    "downloads": array(ref("TaskDownload")),
+    "expired": flag("Something of it was removed after its time."),
+    "details": record({}, {"retry_of": uuid("The task of which this one is a repetition.")}),
+    "seq": whole("Number of the last event that is told here.", minimum=0),
+    "created_at": moment(),
+    "started_at": or_null(moment()),
+    "completed_at": or_null(moment()),
+    "duration_ms": or_null(whole("From the beginning of the first attempt.")),
+    "timestamp": moment(),
+}
+
+_TYPE: Final = record(
+    {
+        "name": text(),
+        "task_type": text("Equal to `name`."),
+        "title": text(),
+        "description": text(),
+        "version": whole(),
+        "params_schema": any_object("JSON Schema of `params`."),
+        "example": any_object(),
+        "defaults": any_object(),
+        "danger": one_of("read", "write", "dangerous"),
+        "source": one_of("builtin", "app", "entry_point", "file", "admin"),
+        "enabled": flag(),
+        "queue": one_of("default", "agent", "browser", "long"),
+        "timeout_s": number(),
+        "max_retries": whole(),
+        "concurrency": whole("At once; 0: any number."),
+        "scopes": array(text()),
+    }
+)
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "TaskAssigned": _ASSIGNED,
+    "TaskError": _ERROR,
+    "TaskScreenshot": _SCREENSHOT,
+    "TaskDownload": _DOWNLOAD,
+    "TaskListed": record(_LISTED),
+    "TaskResult": record(
+        {
+            **_LISTED,
+            "logs": array(ref("TaskLogLine"), "The last 500; all are in the download `task.log`."),
+            "logs_truncated": flag("There are earlier lines than these."),
+        }
+    ),
+    "TaskLogLine": _LINE,
+    "TaskType": _TYPE,
+}
+
+
+def _example(name: str, value: Any) -> OpenApiExample:
+    return OpenApiExample(name, value=value, response_only=True, status_codes=["200"])
+
+
+_ORDERED: Final = (
+    errors.UnknownTaskType,
+    errors.TaskDisabled,
+    errors.ScopeMissing,
+    errors.IdempotencyKeyReused,
+    errors.QueueUnavailable,
+)
+
+ASSIGN: Final = described(
+    "Assign a task",
+    tag=TAG,
+    body=_ASSIGN_BODY,
+    parameters=[_KEY],
+    answers={200: answer(ref("TaskAssigned"), "It exists, and a worker will take it.")},
+    problems=(*_ORDERED, errors.CallbackUrlNotAllowed, errors.NotConfigured),
+    examples=[
+        OpenApiExample(
+            "A test",
+            value={"task_type": "test_task", "params": {"test": True}},
+            request_only=True,
+        ),
+        OpenApiExample(
+            "Batches",
+            value={
+                "task_type": "approve_batches",
+                "params": {"batch_ids": [1, 2, 3], "auto_approve": True},
+            },
+            request_only=True,
+        ),
+        _example("Assigned", _ASSIGNED_EXAMPLE),
+    ],
+)
+
+_RESULT_EXAMPLE: Final = {
+    "task_id": _ID,
+    "task_type": "test_task",
+    "status": "completed",
+    "state": "SUCCESS",
+    "ready": True,
+    "result": {"echo": {"test": True}, "message": "Test task completed"},
+    "error": None,
+    "message": "Task 'test_task' completed",
+    "progress": {"percent": 100, "text": "step 3 of 3"},
+    "attempts": 1,
+    "max_retries": 3,
+    "logs": [
+        {
+            "timestamp": "2026-01-05T10:00:01.340Z",
+            "level": "INFO",
+            "message": "step 1 of 3",
+            "attempt": 1,
+            "seq": 3,
+        }
+    ],
+    "logs_truncated": False,
+    "screenshots": [],
+    "downloads": [
+        {
+            "name": "task.log",
+            "url": f"/static/results/{_ID}/task.log?exp=1767610800&sig=q3J0",
+            "size": 211,
+            "mime": "text/plain",
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "expired": False,
+        }
+    ],
+    "expired": False,
+    "details": {},
+    "seq": 13,
+    "created_at": "2026-01-05T10:00:00.980Z",
+    "started_at": "2026-01-05T10:00:01.002Z",
+    "completed_at": "2026-01-05T10:00:02.014Z",
+    "duration_ms": 1012,
+    "timestamp": "2026-01-05T10:00:03.120Z",
+}
+
+RESULT: Final = described(
+    "What became of a task",
+    tag=TAG,
+    parameters=[
+        _TASK_ID,
+        OpenApiParameter("logs", OpenApiTypes.STR, enum=["0", "1"], description="0: no log."),
+        OpenApiParameter(
+            "after_seq",
+            {"type": "integer", "minimum": 0, "default": 0},
+            description="Only lines of the log after this event.",
+        ),
+    ],
+    answers={200: answer(ref("TaskResult"), "In every state; nothing is ever left out.")},
+    problems=(errors.TaskNotFound, errors.ScopeMissing, errors.InvalidInput, errors.TooMany),
+    examples=[_example("Completed", _RESULT_EXAMPLE)],
+)
+
+TYPES: Final = described(
+    "Types of tasks",
+    tag=TAG,
+    answers={
+        200: answer(
+            record({"tasks": array(ref("TaskType")), "count": whole(), "timestamp": moment()}),
+            "Those that the caller may assign.",
+        )
+    },
+    problems=(errors.ScopeMissing, errors.TooMany),
+)
+
+RUNS: Final = described(
+    "Tasks of the caller",
+    tag=TAG,
+    parameters=[
+        OpenApiParameter("status", OpenApiTypes.STR, enum=_WORDS),
+        OpenApiParameter("task_type", OpenApiTypes.STR),
+        OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
+        OpenApiParameter("cursor", OpenApiTypes.STR, description="`next_cursor` of a page."),
+    ],
+    answers={
+        200: answer(
+            record(
+                {
+                    "items": array(
+                        ref("TaskListed"),
+                        "Newest first, without logs. A result of"
+                        " more than 64 KiB stands as `truncated`.",
+                    ),
+                    "next_cursor": or_null(text("Send as `cursor` to get the page after this.")),
+                    "count": whole("On this page."),
+                }
+            ),
+            "A page of them.",
+        )
+    },
+    problems=(errors.ScopeMissing, errors.InvalidInput, errors.TooMany),
+)
+
+CANCEL: Final = described(
+    "Stop a task",
+    tag=TAG,
+    parameters=[_TASK_ID],
+    answers={
+        202: answer(
+            record({"task_id": uuid(), "status": {"const": "cancelling"}}),
+            "It ends at once when it waits, within 15 seconds when it runs.",
+        )
+    },
+    problems=(errors.TaskNotFound, errors.AlreadyFinished, errors.ScopeMissing),
+)
+
+RETRY: Final = described(
+    "Assign a task again that did not succeed",
+    tag=TAG,
+    parameters=[_TASK_ID, _KEY],
+    answers={200: answer(ref("TaskAssigned"), "A new task; `details.retry_of` names the old one.")},
+    problems=(errors.TaskNotFound, errors.NotRetryable, *_ORDERED),
+    examples=[_example("Again", {**_ASSIGNED_EXAMPLE, "details": {"retry_of": _ID}})],
+)
+
+_FILE_PARAMETERS: Final = [
+    _TASK_ID,
+    OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH),
+    OpenApiParameter("exp", OpenApiTypes.STR, description="Of a signed address."),
+    OpenApiParameter("sig", OpenApiTypes.STR, description="Of a signed address."),
+]
+
+
+def _file(summary: str, kinds: tuple[str, ...]) -> Callable[[Handler], Handler]:
+    bytes_told = OpenApiResponse(OpenApiTypes.BINARY, "The bytes; `Range` is honoured.")
+    return described(
+        summary,
+        tag=TAG,
+        parameters=_FILE_PARAMETERS,
+        answers={(200, kind): bytes_told for kind in kinds},
+        problems=(errors.FileNotFound,),
+    )
+
+
+SCREENSHOT: Final = _file("A picture that a task took", ("image/png", "image/jpeg", "image/webp"))
+DOWNLOAD: Final = _file(
+    "A file that a task made", ("application/octet-stream", "text/plain", "application/pdf")
+)

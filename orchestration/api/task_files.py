@@ -1,0 +1,177 @@
+"""Files of tasks, for whoever has a signed address or may read the task."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import IO, Any, Final
+from uuid import UUID
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header
+from rest_framework.request import Request
+
+from orchestration.api import described_tasks as described
+from orchestration.api.asking import user_of
+from orchestration.api.task_queue import TaskView
+from orchestration.models import Artifact
+from orchestration.selectors.artifacts import file_of_task, is_signed
+from orchestration.selectors.tasks import reader_of, task_owned
+from taskmapr.core.errors import FileNotFound, NotAuthenticated, TaskNotFound
+from taskmapr.users.authentication import KeyPrincipal
+from taskmapr.users.principals import Admitted
+from taskmapr.users.scopes import Scope
+
+#: What browsers may show in place; everything else is saved. Never HTML or SVG: they run scripts.
+SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"})
+_CHUNK_BYTES: Final = 256 * 1024
+_RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+
+
+class FileReader(KeyPrincipal):
+    """Credentials are one way to a file. Bad ones are as good as none: there is nothing here."""
+
+    def authenticate(self, request: Request) -> Admitted | None:  # type: ignore[override]
+        try:
+            return super().authenticate(request)
+        except NotAuthenticated:
+            return None
+
+
+class _TaskFile(TaskView):
+    authentication_classes = (FileReader,)
+    #: The file itself says who may have it: a stranger is told that there is none.
+    permission_classes = ()
+    throttle_classes = ()
+    http_method_names = ["get", "head", "options"]
+    #: In the address.
+    folder: str
+
+    async def _file(self, request: Request, task_id: str, name: str) -> HttpResponseBase:
+        file, content = await self.ask(self._found, request, task_id, name)
+        return _response(request, file, content)
+
+    def _found(self, request: Request, task_id: str, name: str) -> tuple[Artifact, IO[bytes]]:
+        """Raises FileNotFound: also for a file that is somebody else's, or gone."""
+        query = request.query_params
+        if not is_signed(
+            task_id=task_id,
+            folder=self.folder,
+            name=name,
+            expires=query.get("exp"),
+            signature=query.get("sig"),
+        ):
+            _require_reader(request, task_id)
+        try:
+            file = file_of_task(task_id=_id(task_id), folder=self.folder, name=name)
+            return file, file.file.open("rb")
+        except FileNotFoundError:
+            raise FileNotFound from None
+
+
+class TaskScreenshotApi(_TaskFile):
+    """A picture that a task took."""
+
+    folder = "screenshots"
+
+    @described.SCREENSHOT
+    async def get(self, request: Request, task_id: str, name: str) -> HttpResponseBase:
+        return await self._file(request, task_id, name)
+
+
+class TaskDownloadApi(_TaskFile):
+    """A file that a task made."""
+
+    folder = "results"
+
+    @described.DOWNLOAD
+    async def get(self, request: Request, task_id: str, name: str) -> HttpResponseBase:
+        return await self._file(request, task_id, name)
+
+
+def _id(task_id: str) -> UUID:
+    try:
+        return UUID(task_id)
+    except ValueError:
+        raise FileNotFound from None
+
+
+def _require_reader(request: Request, task_id: str) -> None:
+    credential: Any = request.auth
+    if credential is None or not credential.permits(Scope.TASKS_READ):
+        raise FileNotFound
+    try:
+        task_owned(task_id=task_id, reader=reader_of(user_of(request), credential))
+    except TaskNotFound:
+        raise FileNotFound from None
+
+
+def _response(request: Request, file: Artifact, content: IO[bytes]) -> HttpResponseBase:
+    size = file.size_bytes
+    wanted = _range(request.headers.get("Range", ""), size)
+    if wanted is None:
+        content.close()
+        told = {"Content-Range": f"bytes */{size}", "Content-Type": "application/octet-stream"}
+        return HttpResponse(status=416, headers=told)
+    first, last = wanted
+    headers = _headers(file, last - first + 1)
+    is_part = (first, last) != (0, size - 1) and size > 0
+    if is_part:
+        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    if request.method == "HEAD":
+        content.close()
+        return HttpResponse(status=206 if is_part else 200, headers=headers)
+    return StreamingHttpResponse(
+        _chunks(content, first, last - first + 1), status=206 if is_part else 200, headers=headers
+    )
+
+
+def _headers(file: Artifact, length: int) -> dict[str, str]:
+    is_shown = file.media_type in SHOWN
+    kind = file.media_type if is_shown else "application/octet-stream"
+    made: datetime = file.created_at
+    return {
+        "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
+        "Content-Length": str(length),
+        "Content-Disposition": content_disposition_header(not is_shown, file.name) or "inline",
+        "X-Content-Type-Options": "nosniff",
+        # A picture or a text has nothing to load; readers of PDF do not work in a sandbox.
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"
+        + ("" if kind == "application/pdf" else "; sandbox"),
+        # What is behind a name never changes.
+        "Cache-Control": "private, max-age=3600, immutable",
+        "ETag": f'"{file.sha256 or file.pk}"',
+        "Last-Modified": made.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+        "Accept-Ranges": "bytes",
+    }
+
+
+def _range(header: str, size: int) -> tuple[int, int] | None:
+    """(first, last) byte of what is to be sent: all of it unless one range is asked for.
+
+    None: the range lies outside the file.
+    """
+    match = _RANGE.fullmatch(header.strip())
+    if match is None or match[1] == match[2] == "":
+        return 0, size - 1
+    if match[1] == "":
+        first, last = max(0, size - int(match[2])), size - 1
+    else:
+        first, last = int(match[1]), min(int(match[2] or size), size - 1)
+    return (first, last) if first <= last else None
+
+
+async def _chunks(content: IO[bytes], first: int, length: int) -> AsyncGenerator[bytes, None]:
+    try:
+        await asyncio.to_thread(content.seek, first)
+        while length > 0:
+            chunk = await asyncio.to_thread(content.read, min(length, _CHUNK_BYTES))
+            if not chunk:
+                return
+            length -= len(chunk)
+            yield chunk
+    finally:
+        content.close()

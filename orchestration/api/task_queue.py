@@ -1,0 +1,262 @@
+"""The task queue's doorway: assign, ask for results, list, cancel, assign again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.http.response import HttpResponseBase
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from orchestration.api import described_tasks as described
+from orchestration.api.asking import idempotency_key_of, name_of, user_of
+from orchestration.api.task_orders import order_of
+from orchestration.dialects.task_result import moment_of
+from orchestration.models import Run
+from orchestration.selectors.task_types import task_types_for
+from orchestration.selectors.tasks import (
+    Reader,
+    Wanted,
+    reader_of,
+    task_body,
+    task_owned,
+    tasks_listed,
+)
+from orchestration.services.deliveries import callback_url_check
+from orchestration.services.idempotency import RunRepeated
+from orchestration.services.run_end import run_cancel
+from orchestration.services.task_assign import Ordering, task_assign, task_retry
+from taskmapr.core.errors import DatabaseUnavailable, InvalidInput
+from taskmapr.core.ids import uuid7
+from taskmapr.core.task_types import TaskType
+from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.api import StreamingAPIView
+from taskmapr.foundation.database_state import asked_or
+from taskmapr.users.authentication import KeyPrincipal
+from taskmapr.users.credentials import Credential
+from taskmapr.users.permissions import HasKeyScope
+from taskmapr.users.scopes import Scope
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LIMIT_MAX: Final = 200
+
+
+class TaskView(StreamingAPIView):
+    """The base of these endpoints: their clients are programs with keys."""
+
+    authentication_classes = (KeyPrincipal,)
+    permission_classes: tuple[type[BasePermission], ...] = (IsAuthenticated, HasKeyScope)
+    required_scope: Any = Scope.TASKS_READ
+    #: The setting with the number of reads a minute; they are counted apart from the rest.
+    reads_per_minute = "task_reads_per_minute"
+
+    async def ask(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """`in_database`; DatabaseUnavailable, at once, while Postgres is away."""
+        return await in_database(asked_or, partial(fn, *args, **kwargs), _nobody)
+
+
+class AssigningView(TaskView):
+    """Those that make tasks. A limit of its own; and no task while nobody can count."""
+
+    required_scope = Scope.TASKS_ASSIGN
+    needs_counting = True
+
+    def rate_limit(self, request: Request) -> tuple[str, int]:
+        return "task_assigns", settings.TASKMAPR["task_assigns_per_minute"]
+
+    async def assigned(
+        self, run_id: UUID, task_type: str, start: Callable[[], Any], **more: Any
+    ) -> HttpResponseBase:
+        """The answer to an order that became a task, now or when it was sent before."""
+        headers = {}
+        try:
+            await self.ask(start)
+        except RunRepeated as earlier:
+            run_id, headers = earlier.run_id, {"Idempotency-Replayed": "true"}
+        body = {
+            "task_id": str(run_id),
+            "status": "assigned",
+            "message": f"Task '{task_type}' successfully assigned",
+            "timestamp": moment_of(datetime.now(UTC)),
+            "task_type": task_type,
+            "result_url": f"/result/{run_id}",
+            "ws_url": f"/ws/task/{run_id}",
+            **more,
+        }
+        return Response(body, headers=headers)
+
+
+class AssignTaskApi(AssigningView):
+    """Assign a task."""
+
+    http_method_names = ["post", "options"]
+
+    @described.ASSIGN
+    async def post(self, request: Request) -> HttpResponseBase:
+        order = order_of(request.data, idempotency_key=idempotency_key_of(request))
+        if order.callback_url:
+            await asyncio.to_thread(callback_url_check, order.callback_url)
+        run_id, by = uuid7(), _ordering(request)
+        return await self.assigned(
+            run_id, order.task_type, lambda: task_assign(run_id=run_id, order=order, by=by)
+        )
+
+
+class TaskResultApi(TaskView):
+    """What became of a task, in every state."""
+
+    http_method_names = ["get", "head", "options"]
+
+    @described.RESULT
+    async def get(self, request: Request, task_id: str) -> HttpResponseBase:
+        query = request.query_params
+        body = await self.ask(
+            _result,
+            request,
+            task_id,
+            with_logs=query.get("logs", "1") not in ("0", "false"),
+            after_seq=_whole(query.get("after_seq"), "after_seq", default=0, most=2**62),
+        )
+        return Response(body, headers={"Cache-Control": "no-store"})
+
+
+class TaskTypesApi(TaskView):
+    """The types of tasks that the caller may assign."""
+
+    required_scope = (Scope.TASKS_READ, Scope.TASKS_ASSIGN)
+    http_method_names = ["get", "head", "options"]
+
+    @described.TYPES
+    async def get(self, request: Request) -> HttpResponseBase:
+        types = await self.ask(task_types_for, _credential(request))
+        body = {
+            "tasks": [type_told(one) for one in types],
+            "count": len(types),
+            "timestamp": moment_of(datetime.now(UTC)),
+        }
+        return Response(body)
+
+
+class TaskRunsApi(TaskView):
+    """The caller's tasks, newest first."""
+
+    http_method_names = ["get", "head", "options"]
+
+    @described.RUNS
+    async def get(self, request: Request) -> HttpResponseBase:
+        query = request.query_params
+        wanted = Wanted(
+            status=query.get("status", ""),
+            task_type=query.get("task_type", ""),
+            limit=_whole(query.get("limit"), "limit", default=50, least=1, most=LIMIT_MAX),
+            cursor=query.get("cursor", ""),
+        )
+        return Response(await self.ask(_listed, request, wanted))
+
+
+class TaskCancelApi(TaskView):
+    """Stop a task."""
+
+    required_scope = Scope.TASKS_CANCEL
+    http_method_names = ["post", "options"]
+
+    @described.CANCEL
+    async def post(self, request: Request, task_id: str) -> HttpResponseBase:
+        cancelled = await self.ask(_cancelled, request, task_id)
+        return Response({"task_id": cancelled, "status": "cancelling"}, status=202)
+
+
+class TaskRetryApi(AssigningView):
+    """Assign a task again that did not succeed."""
+
+    http_method_names = ["post", "options"]
+
+    @described.RETRY
+    async def post(self, request: Request, task_id: str) -> HttpResponseBase:
+        task = await self.ask(_retryable, request, task_id)
+        key, run_id = idempotency_key_of(request), uuid7()
+        by = _ordering(request, owner_id=task.owner_id)
+        return await self.assigned(
+            run_id,
+            task.subject,
+            lambda: task_retry(run_id=run_id, task=task, by=by, idempotency_key=key),
+            details={"retry_of": str(task.pk)},
+        )
+
+
+def type_told(task_type: TaskType) -> dict[str, Any]:
+    return {
+        "name": task_type.name,
+        "task_type": task_type.name,
+        "title": task_type.title,
+        "description": task_type.description,
+        "version": task_type.version,
+        "params_schema": task_type.params_schema,
+        "example": task_type.example,
+        "defaults": task_type.defaults,
+        "danger": task_type.danger,
+        "source": task_type.source,
+        "enabled": task_type.enabled,
+        "queue": task_type.queue,
+        "timeout_s": task_type.timeout_s,
+        "max_retries": task_type.max_retries,
+        "concurrency": task_type.concurrency,
+        "scopes": list(task_type.scopes),
+    }
+
+
+def _credential(request: Request) -> Credential | None:
+    return cast("Credential | None", request.auth)
+
+
+def _reader(request: Request) -> Reader:
+    return reader_of(user_of(request), _credential(request))
+
+
+def _result(request: Request, task_id: str, **how: Any) -> dict[str, Any]:
+    return task_body(task_id=task_id, reader=_reader(request), **how)
+
+
+def _listed(request: Request, wanted: Wanted) -> dict[str, Any]:
+    return tasks_listed(reader=_reader(request), wanted=wanted)
+
+
+def _cancelled(request: Request, task_id: str) -> str:
+    task = task_owned(task_id=task_id, reader=_reader(request))
+    run_cancel(run_id=task.pk, by=name_of(request.user))
+    return str(task.pk)
+
+
+def _retryable(request: Request, task_id: str) -> Run:
+    return task_owned(task_id=task_id, reader=_reader(request))
+
+
+def _ordering(request: Request, *, owner_id: UUID | None = None) -> Ordering:
+    return Ordering(
+        owner_id=owner_id or user_of(request).pk,
+        credential=_credential(request),
+        request_id=getattr(request, "request_id", ""),
+    )
+
+
+def _nobody() -> NoReturn:
+    raise DatabaseUnavailable
+
+
+def _whole(text: str | None, name: str, *, default: int, least: int = 0, most: int) -> int:
+    try:
+        number = int(text) if text else default
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise InvalidInput.of((name, f"must be a whole number from {least} to {most}"))
+    return number

@@ -1,0 +1,73 @@
+"""Reading files of runs: their addresses, and who may have their bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+from functools import partial
+from typing import Final
+from urllib.parse import quote
+from uuid import UUID
+
+from django.conf import settings
+
+from orchestration.dialects.task_result import UrlOf
+from orchestration.models import Artifact
+from orchestration.models.artifact import ArtifactRole
+from taskmapr.core.errors import FileNotFound
+from taskmapr.core.run_kinds import TASK
+from taskmapr.foundation.crypto import signing_keys
+
+#: The folder in a file's address, by what the file is. Files of other roles have no address.
+ROLES: Final = {"screenshots": ArtifactRole.SCREENSHOT, "results": ArtifactRole.DOWNLOAD}
+#: Addresses made within so many seconds are the same, so that browsers keep what they fetched.
+_STEP_S: Final = 60
+
+
+def file_url(task_id: UUID | str, folder: str, name: str) -> str:
+    """An address at which everybody gets the file until its time is over."""
+    now = int(time.time())
+    expires = now - now % _STEP_S + settings.TASKMAPR["file_links_s"] + _STEP_S
+    signature = _signature(signing_keys("file-link")[0], f"{folder}/{task_id}/{name}", expires)
+    return f"/static/{folder}/{task_id}/{quote(name, safe='')}?exp={expires}&sig={signature}"
+
+
+def urls_of(task_id: UUID | str) -> UrlOf:
+    """Addresses of one task's files, as results tell them."""
+    return partial(file_url, task_id)
+
+
+def is_signed(
+    *, task_id: str, folder: str, name: str, expires: str | None, signature: str | None
+) -> bool:
+    """Whether this server made that address and its time is not over."""
+    if not expires or not signature or not (expires.isascii() and expires.isdigit()):
+        return False
+    if len(expires) > 12 or int(expires) < time.time():
+        return False
+    what = f"{folder}/{task_id}/{name}"
+    return any(
+        hmac.compare_digest(_signature(key, what, int(expires)).encode(), signature.encode())
+        for key in signing_keys("file-link")
+    )
+
+
+def file_of_task(*, task_id: UUID, folder: str, name: str) -> Artifact:
+    """Raises FileNotFound, also when its bytes are gone."""
+    found = Artifact.objects.filter(
+        run_id=task_id,
+        run__kind=TASK.name,
+        name=name,
+        role=ROLES[folder],
+        erased_at__isnull=True,
+    ).first()
+    if found is None:
+        raise FileNotFound
+    return found
+
+
+def _signature(key: bytes, what: str, expires: int) -> str:
+    digest = hmac.new(key, f"{what}\n{expires}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
