@@ -37,6 +37,12 @@ def main() -> int:
         if options.only == "intents":
             print(intents.main(stack, quick=options.quick, rounds=options.rounds))
             return 0
+        if options.only == "sockets":
+            # Here, because models need Django, which is set up now.
+            from benchmarks import sockets
+
+            print(sockets.main(stack, quick=options.quick))
+            return 0
         if options.servers:
             _compare_servers(stack, scenarios, options.rounds)
             return 0
@@ -96,7 +102,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         metavar="TEXT",
-        help="scenarios whose name has this text, or: knowledge, memory, tasks, intents",
+        help="scenarios whose name has this text, or: knowledge, memory, tasks, intents, sockets",
     )
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)

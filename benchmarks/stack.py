@@ -102,6 +102,7 @@ class Stack:
             "TASKMAPR_RATE_LIMIT_PER_MINUTE": "10000000",
             "TASKMAPR_INTENTS_PER_MINUTE": "10000000",
             "TASKMAPR_INTENT_JOBS_AT_ONCE": "100000",
+            "TASKMAPR_SOCKETS_PER_KEY": "0",
             **{
                 name: secrets.token_urlsafe(48)
                 for name in ("DJANGO_SECRET_KEY", "TASKMAPR_SECRET_KEY", "JWT_SECRET")
