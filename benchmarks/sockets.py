@@ -173,14 +173,15 @@ async def _follow(
         first = orjson.loads(await socket.recv())
     is_open.set_result(None)
     seq, result = first["seq"], None
-    async for text in socket:
-        now, message = time.time(), orjson.loads(text)
-        if message["type"] == "log":
-            heard.late_ms.append((now - float(message["data"]["message"])) * 1000)
-        if message["type"] in {"log", "status"} and message["seq"] <= seq:
-            heard.faults.append(f"{message['type']} {message['seq']} after {seq}")
-        seq = message["seq"]
-        result = message if message["type"] == "result" else result
+    with suppress(websockets.ConnectionClosedError):  # any code but 1000
+        async for text in socket:
+            now, message = time.time(), orjson.loads(text)
+            if message["type"] == "log":
+                heard.late_ms.append((now - float(message["data"]["message"])) * 1000)
+            if message["type"] in {"log", "status"} and message["seq"] <= seq:
+                heard.faults.append(f"{message['type']} {message['seq']} after {seq}")
+            seq = message["seq"]
+            result = message if message["type"] == "result" else result
     if result is not None:
         heard.results += 1
     if socket.close_code != 1000:
