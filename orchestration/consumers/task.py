@@ -33,7 +33,9 @@ from orchestration.dialects.compact_json import compact_json
 from orchestration.dialects.task_result import TaskResult
 from orchestration.dialects.task_socket import TaskSocketDialect
 from orchestration.live import live
+from orchestration.selectors.artifacts import urls_of
 from orchestration.selectors.followed_tasks import FollowedTask, task_followed
+from orchestration.selectors.tasks import reader_of
 from orchestration.services.run_end import run_cancel
 from taskmapr.core.errors import InvalidRequest, NotAuthenticated, TaskMaprError, TaskNotFound
 from taskmapr.core.events import Event
@@ -54,7 +56,6 @@ PING_S: Final = 20.0
 SILENCE_S: Final = 60.0
 
 _READING: Final = (KeyScope.TASKS_READ, KeyScope.INTENTS_RUN)
-_READ_ALL: Final = "orchestration.read_content"
 _CANCELLING: Final = (KeyScope.TASKS_CANCEL, KeyScope.INTENTS_RUN)
 
 
@@ -165,9 +166,7 @@ class _Follower:
         user, credential = admitted
         scope_check(admitted, *_READING)
         wanted = _uuid_of(self._named)
-        # A key reads what is its owner's, also when the owner is of the staff.
-        sees_all = credential.scopes is None and user.is_staff and user.has_perm(_READ_ALL)
-        self._task = task_followed(task_id=wanted, user_id=user.pk, sees_all=sees_all)
+        self._task = task_followed(task_id=wanted, reader=reader_of(user, credential))
         connection_take(ref=credential.ref, socket_id=self._id)
         self._admitted = admitted
         return True
@@ -258,11 +257,11 @@ class _Follower:
     def _result(self) -> TaskResult:
         task = self._task
         if task.facts.is_erased:
-            return TaskResult(task.facts, _url_of(task.task_id))
+            return TaskResult(task.facts, urls_of(task.task_id))
         if task.is_final and not self._credentials.after:
             # Nothing of a task that is over is told again: it came to this.
             self._after = math.inf
-        return TaskResult(task.unborn(), _url_of(task.task_id))
+        return TaskResult(task.unborn(), urls_of(task.task_id))
 
 
 async def _is_welcome(credentials: Credentials) -> bool:
@@ -289,7 +288,3 @@ def _uuid_of(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise TaskNotFound from None
-
-
-def _url_of(task_id: UUID) -> Any:
-    return lambda folder, name: f"/static/{folder}/{task_id}/{name}"

@@ -6,8 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
+from django.db.models import F
+from django.db.models.fields.json import KeyTextTransform
+
 from orchestration.dialects.task_result import TaskFacts
-from orchestration.models import Run
+from orchestration.models import Artifact, Run
+from orchestration.selectors.tasks import Reader, task_facts
 from taskmapr.core import wired
 from taskmapr.core.errors import TaskNotFound
 from taskmapr.core.ports import Sealer
@@ -32,32 +36,20 @@ class FollowedTask:
         return replace(self.facts, status=QUEUED, attempt=0, started_at=None, finished_at=None)
 
 
-def task_followed(*, task_id: UUID, user_id: UUID, sees_all: bool) -> FollowedTask:
-    """Raises TaskNotFound also when the task is somebody else's. sees_all: staff that may."""
-    seen = Run.objects.defer("instructions").filter(pk=task_id, kind__in=KINDS)
-    run = (seen if sees_all else seen.filter(owner_id=user_id)).first()
+def task_followed(*, task_id: UUID, reader: Reader) -> FollowedTask:
+    """Raises TaskNotFound also when the reader may not know of it."""
+    light = Run.objects.annotate(retry_of=KeyTextTransform("retry_of", F("input"))).defer(
+        "input", "instructions"
+    )
+    seen = light.filter(pk=task_id, kind__in=KINDS)
+    run = (seen if reader.sees_all else seen.filter(owner_id=reader.user_id)).first()
     if run is None:
         raise TaskNotFound
+    gone = Artifact.objects.filter(run_id=run.pk, erased_at__isnull=False)
     return FollowedTask(
         task_id=run.pk,
         kind=run.kind,
         is_final=run.is_final,
-        facts=_facts(run),
+        facts=task_facts(run, gone.values_list("name", flat=True) if run.is_final else ()),
         sealer=wired.ports().sealers.for_user(run.owner_id) if run.is_sealed else None,
-    )
-
-
-def _facts(run: Run) -> TaskFacts:
-    return TaskFacts(
-        task_id=str(run.pk),
-        task_type=run.subject,
-        status=run.status,
-        attempt=run.attempt,
-        max_retries=max(0, run.max_attempts - 1),
-        created_at=run.created_at,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
-        error_code=run.error_code,
-        error_message=run.error_message,
-        is_erased=run.content_erased_at is not None,
     )
