@@ -40,7 +40,7 @@ HOW_TO = ROOT / "docs" / "how-to"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
-    for name in ("shop_tools", "shop_runs"):
+    for name in ("shop_tools", "shop_gifts", "shop_runs"):
         sys.modules.pop(name, None)
 
 
@@ -67,7 +67,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> ToolRegistry:
 
 @pytest.fixture
 def shop(folder: Path, registry: ToolRegistry, ada: User) -> ModuleType:
-    (source,) = _examples("add-a-tool.md")
+    source, _ = _examples("add-a-tool.md")
     shop = _module(folder, "shop_tools", source)
     shop.ORDERS[str(ada.pk), "A-17"] = "open"
     return shop
@@ -122,6 +122,20 @@ def test_the_reading_tool_answers(caller: Caller) -> None:
         "order": "A-17",
         "state": "open",
     }
+
+
+@pytest.mark.req("IN-27")
+def test_the_short_way_makes_the_same_kind_of_tool(
+    folder: Path, registry: ToolRegistry, caller: Caller
+) -> None:
+    _, source = _examples("add-a-tool.md")
+    sys.modules.pop("shop_tools")
+    _module(folder, "shop_gifts", source)
+
+    spec = registry.get("shop.gift_wrap")
+    assert spec is not None
+    assert spec.input_schema["required"] == ["paper"]
+    assert json.loads(caller.call("shop.gift_wrap", paper="red")) == {"paper": "red", "metres": 3}
 
 
 def test_what_it_refuses_is_told_in_its_words(caller: Caller) -> None:
