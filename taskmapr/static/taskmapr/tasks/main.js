@@ -2,7 +2,7 @@
 import { TaskApi } from "./api.js";
 import { Follower } from "./follow.js";
 import { SchemaForm } from "./schema_form.js";
-import { TaskView, badge, byId, word } from "./view.js";
+import { TaskView, badge, byId, clock, word } from "./view.js";
 /** @import { Task, TaskType } from "./api.js" */
 
 const api = new TaskApi(byId("tasks").dataset.tokenUrl ?? "");
@@ -49,13 +49,15 @@ function follow(id, type) {
   const view = new TaskView(id, type);
   follower = new Follower(id, api.token, (message) => {
     view.hear(message);
-    if (message.type === "result") showRecent();
+    if (message.type === "result") showRecent(message.data);
   }, trouble);
   history.replaceState(null, "", `#${id}`);
 }
 
-async function showRecent() {
-  const tasks = await api.recent();
+/** @param {Task | null} ended What the socket told may be a moment newer than the list. */
+async function showRecent(ended = null) {
+  const listed = await api.recent();
+  const tasks = listed.map((task) => (task.task_id === ended?.task_id ? ended : task));
   byId("recent-empty").hidden = tasks.length > 0;
   byId("recent").hidden = tasks.length === 0;
   byId("recent-rows").replaceChildren(...tasks.map(row));
@@ -67,9 +69,9 @@ function row(task) {
   const open = word("button", "tm-button", task.task_type);
   Object.assign(open, { type: "button" });
   open.dataset.kind = "small";
-  open.setAttribute("aria-label", `Follow ${task.task_type} of ${new Date(task.created_at).toLocaleTimeString()}`);
+  open.setAttribute("aria-label", `Follow ${task.task_type} of ${clock(task.created_at)}`);
   open.addEventListener("click", () => follow(task.task_id, task.task_type));
-  const cells = [open, badge(task.status), word("span", "", new Date(task.created_at).toLocaleTimeString())];
+  const cells = [open, badge(task.status), word("span", "", clock(task.created_at))];
   const took = task.duration_ms === null ? "" : `${(task.duration_ms / 1000).toFixed(1)} s`;
   for (const content of [...cells, word("span", "tm-number", took)]) {
     const cell = document.createElement("td");

@@ -80,7 +80,7 @@ export class TaskView {
     if (level === "ERROR") row.dataset.tone = "bad";
     if (level === "WARNING") row.dataset.tone = "wait";
     const line = word("div", "tm-event-line", "");
-    const time = word("time", "", new Date(at).toLocaleTimeString());
+    const time = word("time", "", clock(at));
     time.dateTime = at;
     line.append(time, word("span", "tm-event-kind", level), word("span", "tm-event-text", text));
     row.append(line);
@@ -130,6 +130,11 @@ export class TaskView {
     if (task.status === "completed") this.#progress(100, task.progress?.text ?? "");
     byId("task-said").textContent = task.message;
   }
+}
+
+/** The time of day in the reader's zone, always as short. @param {string} at */
+export function clock(at) {
+  return new Date(at).toLocaleTimeString("en-GB");
 }
 
 /** @param {number} bytes */
