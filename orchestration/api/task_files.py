@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from io import BytesIO
 from typing import IO, Any, Final
 from uuid import UUID
 
@@ -17,8 +18,9 @@ from rest_framework.request import Request
 from orchestration.api import described_tasks as described
 from orchestration.api.asking import user_of
 from orchestration.api.task_queue import TaskView
+from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact
-from orchestration.selectors.artifacts import file_of_task, is_signed
+from orchestration.selectors.artifacts import file_of_task, is_signed, log_of_task
 from orchestration.selectors.tasks import reader_of, task_owned
 from taskmapr.core.errors import FileNotFound, NotAuthenticated, TaskNotFound
 from taskmapr.users.authentication import KeyPrincipal
@@ -65,6 +67,9 @@ class _TaskFile(TaskView):
             signature=query.get("sig"),
         ):
             _require_reader(request, task_id)
+        if (self.folder, name) == ("results", LOG_FILE):
+            log, data = log_of_task(_id(task_id))
+            return log, BytesIO(data)
         try:
             file = file_of_task(task_id=_id(task_id), folder=self.folder, name=name)
             return file, file.file.open("rb")

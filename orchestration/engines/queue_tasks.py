@@ -15,19 +15,20 @@ from uuid import UUID
 
 from django.conf import settings
 
+from orchestration.dialects.task_log import LOG_FILE, MEDIA_TYPE, lines_of, log_bytes
 from orchestration.engines.figures import task_measured
 from orchestration.execution.drive import HeldRun, RetryLater
-from orchestration.execution.task_desk import TaskDesk, line_of
+from orchestration.execution.task_desk import TaskDesk
 from orchestration.execution.task_order import TaskOrder
 from orchestration.execution.task_outcome import Outcome
 from orchestration.execution.task_runners import Runner, runner_for
 from orchestration.execution.task_voice import TaskFacts, Why
 from orchestration.log.store import events_all
-from orchestration.selectors.task_types import task_type_of_run
-from orchestration.services.artifacts import Role, result_fitted
+from orchestration.selectors.task_types import task_type_at_hand, task_type_of_run
+from orchestration.services.artifacts import Role, is_inline, result_fitted
 from orchestration.services.task_slots import task_leave, task_places_renew
 from taskmapr.core.errors import QueueUnavailable, TaskFailed, TaskMaprError, TimeLimit, WorkerLost
-from taskmapr.core.events import LogWritten, ResultGiven
+from taskmapr.core.events import ArtifactStored, LogWritten, ResultGiven
 from taskmapr.core.task_types import TaskType
 from taskmapr.foundation.aio import in_database
 
@@ -39,7 +40,6 @@ BACKOFF_FIRST_S: Final = 2.0
 BACKOFF_MAX_S: Final = 300.0
 #: Longest wait that a task may ask for by itself.
 ASKED_WAIT_MAX_S: Final = 3600.0
-LOG_FILE: Final = "task.log"
 
 
 class TaskEngine:
@@ -54,7 +54,11 @@ class TaskEngine:
 
     async def run(self) -> None:
         held = self._held
-        self._type = await in_database(task_type_of_run, held.claim.subject, held.claim.input)
+        given = (held.claim.subject, held.claim.input)
+        at_hand = task_type_at_hand(*given)
+        if at_hand is None:
+            at_hand = await in_database(task_type_of_run, *given)
+        self._type = at_hand
         if self._may_not_repeat:
             # An earlier attempt was lost in the middle of it.
             raise WorkerLost("Its worker was lost after it had begun to change something.")
@@ -200,20 +204,33 @@ class TaskEngine:
     async def _keep_result(self, outcome: Outcome) -> None:
         if outcome.kind != "returned":
             return
-        value, file = await in_database(
-            result_fitted, run_id=self._held.run_id, value=outcome.value
-        )
-        if file is not None:
-            self._held.writer.append(file)
+        value = outcome.value
+        if not is_inline(value):
+            value, file = await in_database(
+                result_fitted, run_id=self._held.run_id, value=outcome.value
+            )
+            if file is not None:
+                self._held.writer.append(file)
         self._held.writer.append(ResultGiven(value=value))
 
     async def _keep_log(self) -> None:
+        """Tell of the file that holds all lines; it is made of the log when somebody wants it."""
         lines = self._desk.lines
         if self._held.attempt > 1:
             await self._held.writer.barrier()
-            lines = await in_database(_lines_of, self._held.run_id)
-        if lines:
-            await self._keep(LOG_FILE, "\n".join([*lines, ""]).encode())
+            lines = lines_of(await in_database(events_all, self._held.run_id))
+        if not lines:
+            return
+        data = log_bytes(lines)
+        self._held.writer.append(
+            ArtifactStored(
+                artifact_id=LOG_FILE,
+                name=LOG_FILE,
+                media_type=MEDIA_TYPE,
+                size_bytes=len(data),
+                sha256=hashlib.sha256(data).hexdigest(),
+            )
+        )
 
     async def _keep(self, name: str, data: bytes, *, is_private: bool = False) -> None:
         """A file beside the result: the task does not fail for want of it."""
@@ -233,13 +250,3 @@ def backoff_s(run_id: UUID, attempt: int) -> float:
     digest = hashlib.sha256(run_id.bytes).digest()
     share = max(0.02, int.from_bytes(digest[:4], "big") / 2**32)
     return share * min(BACKOFF_FIRST_S * 2.0 ** (attempt - 1), BACKOFF_MAX_S)
-
-
-def _lines_of(run_id: UUID) -> list[str]:
-    lines, attempt = [], 1
-    for event in events_all(run_id, None):
-        if event.kind == "run.started":
-            attempt = event.data["attempt"]
-        elif event.kind == "log":
-            lines.append(line_of(event.at, event.data["level"], attempt, event.data["text"]))
-    return lines

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ import orjson
 from django.db import InterfaceError, OperationalError
 
 from agents_cfg.services.secrets import secret_read
+from orchestration.dialects.task_log import line_of
 from orchestration.execution.drive import HeldRun
 from orchestration.execution.task_voice import Answer, Said, Why
 from orchestration.page.text import storable
@@ -233,12 +233,6 @@ class TaskDesk:
         "partial": _partial,
         "secret": _secret,
     }
-
-
-def line_of(at: datetime, level: str, attempt: int, text: str) -> str:
-    """A line of `task.log`."""
-    stamp = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return f"{stamp} {level.upper()} [attempt {attempt}] {text}"
 
 
 def _picture_type(data: bytes) -> str | None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import time
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 from urllib.parse import quote
@@ -13,8 +14,10 @@ from uuid import UUID
 
 from django.conf import settings
 
+from orchestration.dialects.task_log import LOG_FILE, MEDIA_TYPE, lines_of, log_bytes
 from orchestration.dialects.task_result import UrlOf
-from orchestration.models import Artifact
+from orchestration.log.store import events_all
+from orchestration.models import Artifact, Run
 from orchestration.models.artifact import ArtifactRole
 from taskmapr.core.errors import FileNotFound
 from taskmapr.core.run_kinds import TASK
@@ -66,6 +69,28 @@ def file_of_task(*, task_id: UUID, folder: str, name: str) -> Artifact:
     if found is None:
         raise FileNotFound
     return found
+
+
+def log_of_task(task_id: UUID) -> tuple[Artifact, bytes]:
+    """The file of all lines, made of the task's log. Raises FileNotFound: also without a line, or
+    when the log's time is over."""
+    data = log_bytes(lines_of(events_all(task_id))) if _is_task(task_id) else b""
+    if not data:
+        raise FileNotFound
+    digest = hashlib.sha256(data).hexdigest()
+    file = Artifact(
+        run_id=task_id,
+        name=LOG_FILE,
+        media_type=MEDIA_TYPE,
+        size_bytes=len(data),
+        sha256=digest,
+        created_at=datetime.now(UTC),
+    )
+    return file, data
+
+
+def _is_task(task_id: UUID) -> bool:
+    return Run.objects.filter(pk=task_id, kind=TASK.name).exists()
 
 
 def _signature(key: bytes, what: str, expires: int) -> str:

@@ -193,6 +193,12 @@ def task_type_to_assign(name: str, credential: Credential | None) -> TaskType:
     return found
 
 
+def task_type_at_hand(subject: str, given: Mapping[str, Any]) -> TaskType | None:
+    """The same as `task_type_of_run` where that is known without asking anybody; else None."""
+    has_definition = (given.get("settings") or {}).get("definition") is not None
+    return None if has_definition else task_types.get(subject)
+
+
 def task_type_of_run(subject: str, given: Mapping[str, Any]) -> TaskType:
     """The type that a run executes, as it was when the run was assigned if operators wrote it down.
 

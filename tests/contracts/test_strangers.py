@@ -38,8 +38,12 @@ ANSWERED_AT_ONCE = [
 ]
 #: Whoever may not have a file is not told that it exists: to sign in would be a hint.
 FILES = {"/static/screenshots/{task_id}/{name}", "/static/results/{task_id}/{name}"}
-#: Not for a task that waits, and not for a name that is another kind of file's.
-REFUSED = {"/tasks/{task_id}/retry", "/static/results/{task_id}/{name}"}
+#: Not for a task that waits, for a name that is another kind of file's, for a job without callback.
+REFUSED = {
+    "/tasks/{task_id}/retry",
+    "/static/results/{task_id}/{name}",
+    "/jobs/{job_id}/redeliver",
+}
 NOWHERE = "018f0000-0000-7000-8000-000000000000"
 
 

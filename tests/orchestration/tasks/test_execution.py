@@ -11,6 +11,7 @@ import pytest
 from agents_cfg.models import Secret
 from agents_cfg.services.secrets import secret_save
 from orchestration.models import Artifact
+from orchestration.selectors.artifacts import log_of_task
 from taskmapr.core.task_types import (
     Permanent,
     Retryable,
@@ -68,7 +69,11 @@ def test_all_lines_are_in_the_log_file(execute: Execute) -> None:
     ended = execute(work)
 
     assert ended.end == ("succeeded", "")
-    lines = Artifact.objects.get(run=ended.run, name="task.log").file.read().decode().splitlines()
+    file, data = log_of_task(ended.run.pk)
+    assert [(a["size_bytes"], a["sha256"]) for a in ended.of("artifact")] == [
+        (len(data), file.sha256)
+    ]
+    lines = data.decode().splitlines()
     assert [line.split(" ", 1)[1] for line in lines] == [
         f"INFO [attempt {n}] line of attempt {n}" for n in (1, 2, 3)
     ]

@@ -137,7 +137,7 @@ def test_what_is_past_its_time_is_told_as_such(
     carried(task_id)
     address = call("GET", f"/result/{task_id}").json["screenshots"][0]["url"]
 
-    assert artifacts_expire() == 2
+    assert artifacts_expire() == 1
 
     body = call("GET", f"/result/{task_id}").json
     assert (body["expired"], body["screenshots"][0]["expired"]) == (True, True)
