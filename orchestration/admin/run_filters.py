@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter
 
 from agents_cfg.models import ModelProfile
+from orchestration.admin.run_lists import subjects_of
+from orchestration.intents.modes import MODES
 from orchestration.models import Run
 from orchestration.models.run import RunStatus
 from orchestration.selectors.analytics import WINDOWS, runs_since_id
@@ -41,6 +43,10 @@ _LOOKS: Final = {
     ),
     "silent": ("Ended without a word", Q(finished_at__isnull=False, first_output_ms__isnull=True)),
     "retried": ("Needed more than one attempt", Q(attempt__gt=1)),
+    "put_off": (
+        "Waits for its time",
+        Q(due_at__isnull=False, enqueued_at__isnull=True, status__in=sorted(OPEN_STATUSES)),
+    ),
     "sealed": ("Sealed", Q(is_sealed=True)),
 }
 
@@ -101,6 +107,34 @@ class KindFilter(DropdownFilter):  # type: ignore[misc]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
         return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class SubjectFilter(DropdownFilter):  # type: ignore[misc]
+    """What was to be done, of the runs there are."""
+
+    title = "type or intent"
+    parameter_name = "subject"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        asked = request.GET.get(self.parameter_name)
+        names = {*subjects_of(request.GET.get("kind", "")), *([asked] * bool(asked))}
+        return [(name, name) for name in sorted(names)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
+        return queryset.filter(subject=self.value()) if self.value() else queryset
+
+
+class ModeFilter(DropdownFilter):  # type: ignore[misc]
+    """How intents are carried out."""
+
+    title = "mode"
+    parameter_name = "mode"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(mode, mode) for mode in MODES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
+        return queryset.filter(mode=self.value()) if self.value() else queryset
 
 
 class ModelFilter(DropdownFilter):  # type: ignore[misc]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Left
@@ -15,6 +16,22 @@ from taskmapr.users.models import User
 #: Characters of a prompt in a list, and of owners that a search finds.
 EXCERPT_LENGTH: Final = 90
 MAX_OWNERS: Final = 200
+MAX_SUBJECTS: Final = 200
+
+_SUBJECTS: Final = """
+WITH RECURSIVE named AS (
+  (SELECT kind, subject FROM agent_runs
+   WHERE subject <> '' AND (%(kind)s = '' OR kind = %(kind)s)
+   ORDER BY kind, subject LIMIT 1)
+  UNION ALL
+  SELECT following.kind, following.subject FROM named, LATERAL (
+    SELECT kind, subject FROM agent_runs
+    WHERE subject <> '' AND (kind, subject) > (named.kind, named.subject)
+      AND (%(kind)s = '' OR kind = %(kind)s)
+    ORDER BY kind, subject LIMIT 1) AS following
+)
+SELECT subject FROM named LIMIT %(most)s
+"""
 
 
 def runs_listed(runs: QuerySet[Run], *, with_words: bool) -> QuerySet[Run]:
@@ -32,6 +49,16 @@ def _light(runs: QuerySet[Run]) -> QuerySet[Run]:
     return runs.select_related("owner", "profile").defer(
         "input", "instructions", "error_message", "owner__password"
     )
+
+
+def subjects_of(kind: str) -> list[str]:
+    """Names of what runs of this kind were to do, all kinds if "", by name; at most MAX_SUBJECTS.
+
+    One query that steps from name to name along the index, however many runs there are.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SUBJECTS, {"kind": kind, "most": MAX_SUBJECTS})
+        return sorted({subject for (subject,) in cursor.fetchall()})
 
 
 def runs_found(runs: QuerySet[Run], term: str) -> QuerySet[Run]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.paginator import InfinitePaginator
@@ -22,9 +23,11 @@ from orchestration.admin.run_filters import (
     ErrorFilter,
     KindFilter,
     LookFilter,
+    ModeFilter,
     ModelFilter,
     SinceFilter,
     StatusFilter,
+    SubjectFilter,
 )
 from orchestration.admin.run_lists import runs_found, runs_listed
 from orchestration.admin.run_page import approval_answer, run_cancel_asked, run_page
@@ -32,9 +35,13 @@ from orchestration.admin.run_tail import run_tail
 from orchestration.admin.tasks import export_tasks, retry_tasks
 from orchestration.models import Run
 from orchestration.services.run_end import run_cancel
+from taskmapr.core.run_kinds import INTENT, TASK
 from taskmapr.foundation.admin import ReadOnlyAdmin, confirmed_action
 from taskmapr.foundation.badges import link, status_badge, two_lines, when
 from taskmapr.foundation.figures import NONE, count_text, duration_text, money_text, short_id
+
+#: The list of one kind → what it is called.
+_TITLES: Final = {TASK.name: "Tasks", INTENT.name: "Jobs"}
 
 
 @confirmed_action(
@@ -56,9 +63,11 @@ class RunAdmin(ReadOnlyAdmin):
     list_filter = (
         StatusFilter,
         SinceFilter,
+        KindFilter,
+        SubjectFilter,
+        ModeFilter,
         LookFilter,
         ErrorFilter,
-        KindFilter,
         ModelFilter,
         ("profile", AutocompleteSelectFilter),
         ("owner", AutocompleteSelectFilter),
@@ -103,6 +112,15 @@ class RunAdmin(ReadOnlyAdmin):
         guarded: Callable[..., Any] = self.admin_site.admin_view(partial(view, model_admin=self))
         return guarded
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = _TITLES.get(request.GET.get("kind", ""), "Runs")
+        answer: HttpResponse = super().changelist_view(
+            request, {"title": title, **(extra_context or {})}
+        )
+        return answer
+
     def change_view(
         self,
         request: HttpRequest,
@@ -114,14 +132,13 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Run")
     def what(self, run: Any) -> SafeString:
-        words = "sealed" if run.is_sealed else run.excerpt
-        which = f"{run.kind}, {run.model}" if run.model else run.kind
-        return two_lines(words or run.kind, which, is_wide=True)
+        words = run.subject or ("sealed" if run.is_sealed else run.excerpt)
+        how = ", ".join(word for word in (run.kind, run.mode, run.model) if word)
+        return two_lines(words or run.kind, how, is_wide=True)
 
     @admin.display(description="Status", ordering="status")
     def state(self, run: Run) -> SafeString:
-        why = run.error_code or run.reason
-        return two_lines(status_badge(run.status), "" if why == run.status else why)
+        return two_lines(status_badge(run.status), _why(run))
 
     @admin.display(description="Owner")
     def whose(self, run: Run) -> SafeString:
@@ -130,16 +147,13 @@ class RunAdmin(ReadOnlyAdmin):
 
     def _session(self, run: Run) -> SafeString | str:
         if run.session_id is None:
-            return NONE
+            return _by(run.credential)
         url = reverse("admin:orchestration_session_change", args=[run.session_id])
         return link(url, short_id(run.session_id))
 
     @admin.display(description="Took", ordering="duration_ms")
     def took(self, run: Run) -> SafeString:
-        first = f"first word {duration_text(run.first_output_ms)}"
-        return two_lines(
-            duration_text(run.duration_ms), first if run.first_output_ms is not None else NONE
-        )
+        return two_lines(duration_text(run.duration_ms), _how_it_went(run))
 
     @admin.display(description="Spent", ordering="cost_usd_micros")
     def spent(self, run: Run) -> SafeString:
@@ -149,4 +163,28 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Asked", ordering="id")
     def asked(self, run: Run) -> SafeString | str:
-        return when(run.created_at)
+        if run.due_at is None:
+            return when(run.created_at)
+        return two_lines(when(run.created_at), format_html("due {}", when(run.due_at)))
+
+
+def _why(run: Run) -> str:
+    """What stands below the status: why the run ended so, or what it waits for."""
+    why = run.error_code or run.reason
+    if not why and run.due_at is not None and run.enqueued_at is None and not run.is_final:
+        return "waits for its time"
+    return "" if why == run.status else why
+
+
+def _by(credential: str) -> str:
+    """Jobs and tasks have no session; whoever asked used a key, or signed in."""
+    return f"by key {short_id(credential[4:])}" if credential.startswith("key:") else NONE
+
+
+def _how_it_went(run: Run) -> str:
+    if run.attempt > 1:
+        most = f" of {run.max_attempts}" if run.max_attempts else ""
+        return f"attempt {run.attempt}{most}"
+    if run.first_output_ms is not None:
+        return f"first word {duration_text(run.first_output_ms)}"
+    return NONE

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.functional import lazy
 
 _SLATE = {
     "50": "#f8fafc",
@@ -39,6 +40,9 @@ _INDIGO = {
     "950": "#1e1b4b",
 }
 
+#: Kinds of runs that have a line of their own.
+_RUNS_APART = frozenset({"task", "intent"})
+
 
 def _group(title: str, *items: dict[str, object]) -> dict[str, object]:
     return {"title": title, "separator": bool(title), "items": list(items)}
@@ -59,6 +63,19 @@ def _page(title: str, icon: str, route: str, permission: str = "") -> dict[str, 
     }
 
 
+def _runs(title: str, icon: str, kind: str) -> dict[str, object]:
+    """The list of runs, of one kind; "" stands for all of them."""
+
+    def is_shown(request: HttpRequest) -> bool:
+        asked = request.GET.get("kind", "")
+        is_page = request.path.startswith(str(runs["link"]))
+        return is_page and (asked == kind or (not kind and asked not in _RUNS_APART))
+
+    runs = _item(title, icon, "orchestration_run")
+    link = lazy(lambda: f"{runs['link']}?kind={kind}", str)() if kind else runs["link"]
+    return {**runs, "link": link, "active": is_shown}
+
+
 def _having(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: not permission or request.user.has_perm(permission)
 
@@ -67,7 +84,9 @@ SIDEBAR = [
     _group("", _page("Dashboard", "monitoring", "index")),
     _group(
         "Work",
-        _item("Runs", "bolt", "orchestration_run"),
+        _runs("Runs", "bolt", ""),
+        _runs("Tasks", "task_alt", "task"),
+        _runs("Jobs", "rocket_launch", "intent"),
         _item("Sessions", "forum", "orchestration_session"),
         _item("Memory", "bookmark", "memory_memoryowner"),
         _item("Task types", "checklist", "orchestration_taskdefinition"),
