@@ -28,10 +28,16 @@ from orchestration.log.transcript import Transcript
 from orchestration.log.wire import StoredEvent, encode, fit_to_store, pack, unpack
 from orchestration.models import Run
 from taskmapr.core import wired
-from taskmapr.core.errors import AlreadyFinished, Conflict, QueueUnavailable, RunNotFound
+from taskmapr.core.errors import (
+    AlreadyFinished,
+    Conflict,
+    QueueUnavailable,
+    RunNotFound,
+    TaskFailed,
+)
 from taskmapr.core.events import Event, RunFinished, data_of, kind_of
 from taskmapr.core.ports import Parcel, Sealer
-from taskmapr.core.run_state import RUNNING, RunState, advance, fold
+from taskmapr.core.run_state import FAILED, RUNNING, TIMED_OUT, RunState, advance, fold
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +81,10 @@ class UnheldRun:
         self._announce_on_commit(stored)
 
     def finish(self, verdict: Verdict) -> list[UUID]:
-        """End the run. Returns the runs of its session that may be enqueued now."""
+        """End the run, if its log has no end yet. Returns the runs of its session that may be
+        enqueued now."""
+        if self.state.is_final:
+            return self.conclude()
         transcript = Transcript([*self.events, *self.added])
         totals = Totals(
             model=self.run.model,
@@ -101,6 +110,39 @@ class UnheldRun:
         _, successors = batches_write([batch])
         self._announce_on_commit(stored)
         return successors
+
+    def conclude(self) -> list[UUID]:
+        """Give the row the end that its log has: the worker was lost after it had told readers.
+
+        Returns the same as `finish`.
+        """
+        told = {event.kind: event.data for event in self.events}
+        finished, sums = RunFinished(**told["run.finished"]), told.get("metadata", {})
+        error = told.get("error") if finished.status in {FAILED, TIMED_OUT} else None
+        ending = ending_of(
+            finished,
+            verdict=Verdict(
+                error=TaskFailed(error["code"], error["message"]) if error else None,
+                cancel_reason=finished.reason or "",
+            ),
+            totals=Totals(
+                model=sums.get("model") or self.run.model,
+                started_at=self.run.created_at,
+                cost_usd_micros=finished.cost_usd_micros,
+                first_output_ms=sums.get("first_output_ms"),
+            ),
+            transcript=Transcript(self.events),
+            session_id=self.run.session_id,
+            sealer=self.sealer,
+        )
+        batch = RunBatch(
+            run_id=self.run.pk,
+            lease_token=self.run.lease_token,
+            events=[encode(self.events[-1], self.sealer)],
+            ending=ending,
+            may_be_stored=True,
+        )
+        return batches_write([batch])[1]
 
     def _announce_on_commit(self, stored: Sequence[StoredEvent]) -> None:
         if not stored:

@@ -72,7 +72,9 @@ def _recover(run_id: UUID) -> str:
     try:
         with transaction.atomic():
             held = run_take_unheld(run_id)
-            if (verdict := _verdict(held)) is not None:
+            if held.state.is_final:
+                successors, word = held.conclude(), "moved_on"
+            elif (verdict := _verdict(held)) is not None:
                 successors = held.finish(verdict)
                 word = "lost"
             else:

@@ -56,3 +56,8 @@ def effects_file(data_dir: Path) -> Path:
 def death_file(data_dir: Path, moment: str) -> Path:
     """While it exists, the next call dies at that moment: "before" or "after" its effect."""
     return data_dir / f"die-{moment}"
+
+
+def halt_file(data_dir: Path, point: str) -> Path:
+    """Exists when a job has come to that point of its way (faults.py) and stands still there."""
+    return data_dir / f"halted-{point}"

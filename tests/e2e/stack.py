@@ -37,7 +37,7 @@ from tests.stack.up_process import free_port
 #: Long enough for a process that starts while the machine is busy.
 PATIENCE_S = 60.0
 
-QUEUES = ("runs.overlay", "runs.sealed", "default", "long", "chores")
+QUEUES = ("runs.overlay", "runs.sealed", "agent", "default", "long", "deliveries", "chores")
 #: A lost worker is found within TTL + RECOVERY; the rest follows from these.
 TIMES = {
     "TASKMAPR_LEASE_TTL_S": "3",
@@ -48,6 +48,9 @@ TIMES = {
     "TASKMAPR_DRAIN_S": "3",
     "TASKMAPR_RATE_LIMIT_PER_MINUTE": "0",
     "TASKMAPR_RATE_LIMIT_ADDRESS_PER_MINUTE": "0",
+    "TASKMAPR_INTENTS_PER_MINUTE": "0",
+    "TASKMAPR_INTENT_JOBS_AT_ONCE": "0",
+    "TASKMAPR_DELIVERIES_EVERY_S": "0.5",
 }
 
 

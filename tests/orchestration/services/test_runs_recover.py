@@ -8,13 +8,17 @@ from uuid import UUID
 
 import pytest
 
-from orchestration.log.store import events_after
+from orchestration.log.endings import Totals, Verdict, last_events
+from orchestration.log.store import events_after, events_all
 from orchestration.log.wire import encode, pack
 from orchestration.models import Message, Run
 from orchestration.services.leases import Claim, lease_claim
 from orchestration.services.recovery import runs_recover
+from orchestration.services.run_end import run_cancel
+from taskmapr.core.errors import TimedOut
 from taskmapr.core.events import ReasoningDelta, ReasoningStarted, TextDelta
 from taskmapr.core.ports import WorkerInfo
+from taskmapr.core.run_state import fold
 from tests.fakes import RecordingLog, RecordingQueue, RecordingSignals
 from tests.orchestration.conftest import StartRun
 from tests.orchestration.logs import assert_replay_equals_row, events_of, kinds, write
@@ -108,6 +112,59 @@ def test_what_a_lost_worker_told_only_redis_is_stored_first(
     assert Message.objects.get(run=run, role="assistant").content == "Half an answer"
     assert live_log.fences[run.pk] == claim.lease_token + 1
     assert_replay_equals_row(run)
+
+
+@pytest.mark.req("OV-65", "OV-01")
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        (Verdict(), ""),
+        (Verdict(error=TimedOut("Too long.")), "timed_out"),
+        (Verdict(cancel_reason="cancelled_by_user"), ""),
+    ],
+)
+def test_an_end_that_only_redis_was_told_is_the_end(
+    start: StartRun, hold: Hold, live_log: RecordingLog, verdict: Verdict, code: str
+) -> None:
+    """Readers have seen it: nobody begins that run again."""
+    run = start()
+    write(hold(run.pk), TextDelta(text="All of it."))
+    have = events_after(run.pk, 0)[-1].seq
+    state = fold(events_all(run.pk, None))
+    totals = Totals(model="m-1", started_at=run.created_at, first_output_ms=7)
+    left = events_of(run.pk, last_events(state, verdict, totals), after=have)
+    live_log.left[run.pk] = [pack(encode(event) for event in left)]
+    _lapse(run)
+
+    assert runs_recover()["moved_on"] == 1
+
+    run.refresh_from_db()
+    assert (run.status, run.error_code, run.reason) == (verdict.status, code, verdict.cancel_reason)
+    assert (run.model, run.first_output_ms, run.lease_owner) == ("m-1", 7, "")
+    assert kinds(run).count("run.finished") == 1
+    assert_replay_equals_row(run)
+    answer = Message.objects.get(run=run, role="assistant")
+    assert (answer.content, answer.is_partial) == ("All of it.", verdict != Verdict())
+    assert not any(runs_recover().values())
+
+
+@pytest.mark.req("OV-65")
+def test_who_cancels_a_run_that_has_told_its_end_changes_nothing(
+    start: StartRun, hold: Hold, live_log: RecordingLog
+) -> None:
+    run = start()
+    write(hold(run.pk))
+    have = events_after(run.pk, 0)[-1].seq
+    totals = Totals(model="m-1", started_at=run.created_at)
+    left = last_events(fold(events_all(run.pk, None)), Verdict(), totals)
+    live_log.left[run.pk] = [pack(encode(event) for event in events_of(run.pk, left, after=have))]
+    _lapse(run)
+
+    run_cancel(run_id=run.pk, by="ada")
+
+    run.refresh_from_db()
+    assert run.status == "succeeded"
+    assert kinds(run).count("run.finished") == 1
 
 
 def test_a_gap_in_what_redis_has_ends_the_drain(
