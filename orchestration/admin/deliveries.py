@@ -32,7 +32,7 @@ from taskmapr.foundation.badges import link, status_badge, two_lines, when
 from taskmapr.foundation.figures import short_id
 
 #: Status → the status of a run that has the same colour.
-_COLOURS: Final = {
+COLOURS: Final = {
     DeliveryStatus.WAITING: "queued",
     DeliveryStatus.PENDING: "running",
     DeliveryStatus.DELIVERED: "succeeded",
@@ -136,7 +136,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "delivery": delivery,
             "address": shown_address(delivery.url),
-            "colour": _COLOURS[DeliveryStatus(delivery.status)],
+            "colour": COLOURS[DeliveryStatus(delivery.status)],
             "attempts": [_shown(attempt, veil) for attempt in delivery.made.all()],
             "body": _body(delivery, may_read=may_read),
             "may_send": request.user.has_perm(_AGAIN) and delivery.status != DeliveryStatus.WAITING,
@@ -182,7 +182,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="Status", ordering="status")
     def state(self, delivery: Delivery) -> SafeString:
         status = DeliveryStatus(delivery.status)
-        return status_badge(_COLOURS[status], str(status.label).lower())
+        return status_badge(COLOURS[status], str(status.label).lower())
 
     @admin.display(description="Attempts", ordering="attempts")
     def tries(self, delivery: Delivery) -> str:

@@ -116,8 +116,8 @@ class SubjectFilter(DropdownFilter):  # type: ignore[misc]
     parameter_name = "subject"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        asked = request.GET.get(self.parameter_name)
-        names = {*subjects_of(request.GET.get("kind", "")), *([asked] * bool(asked))}
+        asked = request.GET.get(self.parameter_name, "")
+        names = {*subjects_of(request.GET.get("kind", "")), asked} - {""}
         return [(name, name) for name in sorted(names)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:

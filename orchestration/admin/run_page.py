@@ -19,6 +19,8 @@ from unfold.admin import ModelAdmin
 
 from agents_cfg.models import ModelProfile
 from orchestration.admin.access import HIDDEN, may_read_instructions, may_read_words
+from orchestration.admin.run_again import run_again
+from orchestration.admin.run_outcome import run_outcome
 from orchestration.admin.timeline import SEALED, Timeline
 from orchestration.log.store import events_after
 from orchestration.models import Approval, Message, Run
@@ -48,7 +50,7 @@ def run_page(request: HttpRequest, *, model_admin: ModelAdmin, object_id: str) -
     veil = _veil(run, may_read=may_read_words(request))
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": f"{run.kind} run",
+        "title": run.subject or f"{run.kind} run",
         "opts": model_admin.opts,
         "run": run,
         "is_changeable": request.user.has_perm("orchestration.change_run"),
@@ -59,6 +61,7 @@ def run_page(request: HttpRequest, *, model_admin: ModelAdmin, object_id: str) -
         "instructions_text": _instructions(run, may_read=may_read_instructions(request)),
         **_timeline(run, after, veil),
         **_belongings(run, veil),
+        **run_outcome(run, veil),
     }
     return TemplateResponse(request, "orchestration/run_page.html", context)
 
@@ -74,6 +77,17 @@ def run_cancel_asked(
         told,
         lambda: run_cancel(run_id=run.pk, by=_name(request), reason="cancelled_by_operator"),
     )
+
+
+def run_retry_asked(request: HttpRequest, *, model_admin: ModelAdmin, run_id: UUID) -> HttpResponse:
+    """Assign a task again for its owner, and go to the new one."""
+    run = _changeable(request, run_id)
+    try:
+        again = run_again(run)
+    except TaskMaprError as error:
+        messages.error(request, error.detail)
+        return redirect(reverse("admin:orchestration_run_change", args=[run.pk]))
+    return _done(request, again, "Assigned again: this is the new task.", lambda: None)
 
 
 def approval_answer(
@@ -163,7 +177,6 @@ def _belongings(run: Run, veil: str) -> dict[str, Any]:
         "request_text": veil or _pretty(run.input),
         "approvals": [_approval(row, veil) for row in run.approvals.all()[:ROWS]],
         "effects": run.effects.all()[:ROWS],
-        "artifacts": run.artifacts.all()[:ROWS],
         "commands": run.commands.all()[:ROWS],
         "said": [_message(row, veil) for row in run.messages.order_by("position")[:ROWS]],
         "waited_ms": _waited_ms(run),

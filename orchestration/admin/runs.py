@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -30,7 +31,13 @@ from orchestration.admin.run_filters import (
     SubjectFilter,
 )
 from orchestration.admin.run_lists import runs_found, runs_listed
-from orchestration.admin.run_page import approval_answer, run_cancel_asked, run_page
+from orchestration.admin.run_outcome import run_file
+from orchestration.admin.run_page import (
+    approval_answer,
+    run_cancel_asked,
+    run_page,
+    run_retry_asked,
+)
 from orchestration.admin.run_tail import run_tail
 from orchestration.admin.tasks import export_tasks, retry_tasks
 from orchestration.models import Run
@@ -100,6 +107,8 @@ class RunAdmin(ReadOnlyAdmin):
                 self._guarded(approval_answer),
                 name="run_approval",
             ),
+            path("<uuid:run_id>/again/", self._guarded(run_retry_asked), name="run_again"),
+            path("<uuid:run_id>/files/<uuid:file_id>/", self._guarded(run_file), name="run_file"),
             path("<uuid:run_id>/replay/", self._guarded(run_replay), name="run_replay"),
             path("retention/", self.admin_site.admin_view(keeping_page), name="retention"),
             path("<uuid:run_id>/compare/", self._guarded(run_compare), name="run_compare"),
@@ -108,7 +117,7 @@ class RunAdmin(ReadOnlyAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def _guarded(self, view: Callable[..., HttpResponse]) -> Callable[..., Any]:
+    def _guarded(self, view: Callable[..., HttpResponseBase]) -> Callable[..., Any]:
         guarded: Callable[..., Any] = self.admin_site.admin_view(partial(view, model_admin=self))
         return guarded
 

@@ -11,11 +11,9 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from orchestration.admin.run_again import run_again
 from orchestration.models import Run
 from orchestration.selectors.tasks import tasks_told
-from orchestration.services.task_assign import Ordering, task_retry
-from taskmapr.core.errors import NotRetryable
-from taskmapr.core.ids import uuid7
 from taskmapr.core.run_kinds import TASK
 from taskmapr.foundation.admin import confirmed_action
 
@@ -45,11 +43,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
     permission="orchestration.change_run",
 )
 def retry_tasks(run: Run) -> None:
-    """For the run's owner. Raises NotRetryable, also for runs that are no tasks."""
-    if run.kind != TASK.name:
-        raise NotRetryable("Only tasks can be assigned again.")
-    by = Ordering(owner_id=run.owner_id, credential=None)
-    task_retry(run_id=uuid7(), task=run, by=by, idempotency_key=None)
+    run_again(run)
 
 
 @admin.action(description="Export tasks as CSV")

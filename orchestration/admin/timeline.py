@@ -177,7 +177,22 @@ class _Words:
 def _created(d: _Words) -> str:
     page = d["page"]
     where = f" on {page['pathname']}" if isinstance(page, dict) and page.get("pathname") else ""
+    if d["subject"]:
+        how = f" by {d['mode']}: {d['mode_reason']}" if d["mode"] else ""
+        return f"{d['run_kind']} {d['subject']}{how}"
     return f"{d['run_kind']} run for {d['model'] or 'the default model'}{where}"
+
+
+def _retrying(d: _Words) -> str:
+    if not d["error"] and not d["delay_s"]:
+        return f"attempt {d['attempt']} was lost: {d['reason']}"
+    after = f" in {duration_text(round(1000 * float(d['delay_s'] or 0)))}"
+    why = f"{d['reason']}: {d['error']}" if d["error"] else d["reason"]
+    return f"attempt {d['attempt']}{after}, after {why}"
+
+
+def _excerpt(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()[: 2 * SUMMARY_LENGTH]
 
 
 def _responded(d: _Words) -> str:
@@ -214,7 +229,8 @@ def _asked(d: _Words) -> str:
 _SUMMARIES: Final[dict[str, Callable[[_Words], str]]] = {
     "run.created": _created,
     "run.started": lambda d: f"attempt {d['attempt']} on {d['worker']}",
-    "run.retrying": lambda d: f"attempt {d['attempt']} was lost: {d['reason']}",
+    "run.retrying": _retrying,
+    "result": lambda d: _excerpt(d["value"]),
     "run.paused": lambda d: f"waits for {len(d.items('approval_ids'))} answer(s)",
     "run.resumed": lambda d: f"goes on after the word of {d['by']}",
     "run.finished": _finished,

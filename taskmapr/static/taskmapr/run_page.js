@@ -19,10 +19,10 @@ function put(entry) {
   }
 }
 
-/** The figures at the top change with the end of the run: take them from the page as it is now. */
+/** What else the end of the run changes: take it from the page as it is now. */
 async function refreshFacts() {
   const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
-  for (const id of ["run-facts", "approvals"]) {
+  for (const id of ["run-facts", "approvals", "run-outcome", "run-dialogs"]) {
     const [now, then] = [page.getElementById(id), document.getElementById(id)];
     if (now && then) then.replaceWith(now);
   }

@@ -1,0 +1,145 @@
+"""What a run's page tells of tasks and jobs: what was asked, what came of it, whence it came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import FileResponse, Http404, HttpRequest
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+
+from orchestration.admin.access import may_read_words
+from orchestration.admin.deliveries import COLOURS, shown_address
+from orchestration.models import Artifact, Delivery, Run, RunEvent, TaskDefinition, TaskSchedule
+from orchestration.models.artifact import ArtifactRole
+from orchestration.models.delivery import DeliveryStatus
+from orchestration.selectors.artifacts import ROLES, file_url
+from taskmapr.core.run_kinds import TASK
+from taskmapr.core.run_state import FINAL_STATUSES, SUCCEEDED
+
+#: Characters of parameters and of a result that are shown; rows of files and callbacks.
+TEXT_LENGTH: Final = 16_000
+ROWS: Final = 100
+_FOLDERS: Final = {role: folder for folder, role in ROLES.items()}
+
+
+def run_outcome(run: Run, veil: str) -> dict[str, Any]:
+    """The page's part on work that has a name. Empty for runs that only talk, but for their files.
+
+    At most five queries. veil: what stands in the place of words that may not be read.
+    """
+    files = [_file(row, run, veil) for row in run.artifacts.all()[:ROWS]]
+    shown = {
+        "screenshots": [f for f in files if f["is_picture"]],
+        "files": [f for f in files if not f["is_picture"]],
+    }
+    if not run.subject:
+        return shown
+    return {
+        **shown,
+        "params_text": veil or _pretty(_params(run.input)),
+        "result_text": _result(run, veil),
+        "callbacks": [_callback(row) for row in run.deliveries.all()[:ROWS]],
+        "is_repeatable": is_repeatable(run),
+        **_origin(run),
+    }
+
+
+def is_repeatable(run: Run) -> bool:
+    return run.kind == TASK.name and run.status in FINAL_STATUSES - {SUCCEEDED} and bool(run.input)
+
+
+def run_file(
+    request: HttpRequest, *, model_admin: ModelAdmin, run_id: UUID, file_id: UUID
+) -> FileResponse:
+    """The bytes of a file that is for staff alone: always saved, never shown in place."""
+    if not (model_admin.has_view_permission(request) and may_read_words(request)):
+        raise PermissionDenied
+    private: QuerySet[Artifact] = Artifact.objects.filter(
+        run_id=run_id, run__is_sealed=False, role=ArtifactRole.PRIVATE, erased_at__isnull=True
+    )
+    row = get_object_or_404(private, pk=file_id)
+    try:
+        content = row.file.open("rb")
+    except FileNotFoundError:
+        raise Http404 from None
+    return FileResponse(
+        content,
+        as_attachment=True,
+        filename=row.name,
+        content_type="application/octet-stream",
+    )
+
+
+def _params(given: Mapping[str, Any]) -> Any:
+    """Of tasks the parameters, of jobs the inputs; else everything that was accepted."""
+    return next((given[name] for name in ("params", "inputs") if name in given), given)
+
+
+def _result(run: Run, veil: str) -> str:
+    """The last one that was given; empty when there is none."""
+    events = RunEvent.objects.filter(run_id=run.pk, kind="result").order_by("-seq")
+    data = events.values_list("data", flat=True).first()
+    if data is None:
+        return ""
+    return veil or _pretty(data.get("value"))
+
+
+def _file(row: Artifact, run: Run, veil: str) -> dict[str, Any]:
+    url = "" if veil or row.erased_at else _address(row, run)
+    return {
+        "row": row,
+        "name": veil or row.name,
+        "url": url,
+        "is_picture": row.role == ArtifactRole.SCREENSHOT,
+        "is_private": row.role == ArtifactRole.PRIVATE,
+    }
+
+
+def _address(row: Artifact, run: Run) -> str:
+    """Files of other kinds of runs have no address."""
+    if row.role == ArtifactRole.PRIVATE:
+        return reverse("admin:run_file", args=[run.pk, row.pk])
+    folder = _FOLDERS.get(ArtifactRole(row.role))
+    return file_url(run.pk, folder, row.name) if folder and run.kind == TASK.name else ""
+
+
+def _callback(row: Delivery) -> dict[str, Any]:
+    status = DeliveryStatus(row.status)
+    return {
+        "row": row,
+        "address": shown_address(row.url),
+        "colour": COLOURS[status],
+        "may_send": status != DeliveryStatus.WAITING,
+        "dialog": f"send-again-{row.pk}",
+    }
+
+
+def _origin(run: Run) -> dict[str, Any]:
+    """Links to what it was made of: its type, its schedule, the task that it does again."""
+    given: Mapping[str, Any] = {} if run.is_sealed else run.input or {}
+    settings: Mapping[str, Any] = given.get("settings") or {}
+    named = str(given.get("schedule") or "")
+    is_task = run.kind == TASK.name
+    types = TaskDefinition.objects.filter(name=run.subject).values_list("pk", flat=True)
+    schedules = TaskSchedule.objects.filter(name=named).values_list("pk", flat=True)
+    return {
+        "type_id": types.first() if is_task else None,
+        "type_version": settings.get("version"),
+        "schedule_name": named,
+        "schedule_id": schedules.first() if named else None,
+        "retry_of": str(given.get("retry_of") or ""),
+    }
+
+
+def _pretty(value: Any) -> str:
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    if len(text) <= TEXT_LENGTH:
+        return text
+    return f"{text[:TEXT_LENGTH]}\n… {len(text) - TEXT_LENGTH} more characters"
