@@ -1,15 +1,15 @@
-"""A form for the arguments of a tool, made of its JSON Schema."""
+"""A form for the arguments of a tool or a task, made of its JSON Schema."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from django import forms
 
 from taskmapr.core.errors import InvalidInput
-from taskmapr.core.tools import ToolSpec
 
 #: Members that get a field of their own; more are given together, as JSON.
 MAX_FIELDS: Final = 40
@@ -70,29 +70,45 @@ _PLAIN: Final[Mapping[str, type[forms.Field]]] = {
 
 
 class ArgumentsForm(forms.Form):
-    """Valid when the tool would take the arguments, which are then in `arguments`."""
+    """Valid when the arguments would be taken, which are then in `arguments`.
 
-    def __init__(self, spec: ToolSpec, data: Any = None) -> None:
+    check: raises InvalidInput for arguments that would not be, with paths from the top of them.
+    given: what stands in the fields at first. is_open: more than the named members is allowed, so
+    without any they are given together.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        check: Callable[[Any], Any],
+        data: Any = None,
+        *,
+        given: Mapping[str, Any] = MappingProxyType({}),
+        is_open: bool = False,
+    ) -> None:
         super().__init__(data, prefix=_PREFIX)
-        self._spec = spec
+        self._check = check
         self.arguments: dict[str, Any] = {}
-        members: Mapping[str, Any] = spec.input_schema.get("properties") or {}
-        self._is_whole = len(members) > MAX_FIELDS
+        members: Mapping[str, Any] = schema.get("properties") or {}
+        self._is_whole = len(members) > MAX_FIELDS or (is_open and not members)
         if self._is_whole:
-            self.fields["arguments"] = _drawn(JsonText(label="Arguments", required=True))
+            text = json.dumps(dict(given), ensure_ascii=False) if given else ""
+            whole = JsonText(label="Arguments", required=not is_open, initial=text)
+            self.fields["arguments"] = _drawn(whole)
             return
-        required = spec.input_schema.get("required") or ()
-        for name, schema in members.items():
-            self.fields[name] = _drawn(_field(name, schema, name in required))
+        required = schema.get("required") or ()
+        for name, said in members.items():
+            shown = {**said, "default": given[name]} if name in given else said
+            self.fields[name] = _drawn(_field(name, shown, name in required))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         given = {name: value for name, value in cleaned.items() if value is not None}
-        self.arguments = given["arguments"] if self._is_whole and given else given
+        self.arguments = given.get("arguments") or {} if self._is_whole else given
         if self.errors:
             return cleaned
         try:
-            self._spec.check(self.arguments)
+            self._check(self.arguments)
         except InvalidInput as error:
             for problem in error.details.get("fields", [{"path": "", "message": error.detail}]):
                 member = problem["path"].split(".")[0]

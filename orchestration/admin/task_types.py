@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import action
 
 from agents_cfg.admin.forms import CheckedForm
+from orchestration.admin.task_run_now import COLOURS, PERMISSION, task_run_now
 from orchestration.models import TaskDefinition
 from orchestration.models.task_definition import DefinitionKind
 from orchestration.selectors.task_types import task_type_problems, task_types_all
@@ -26,7 +28,6 @@ from taskmapr.foundation.admin import ProductAdmin
 from taskmapr.foundation.badges import status_badge, two_lines, when
 from taskmapr.foundation.figures import NONE
 
-_COLOURS = {"read": "ok", "write": "waiting", "dangerous": "failed"}
 #: What operators say of a type that is made in code.
 _OF_CODE = ("is_enabled", "concurrency")
 _KIND_HELP = (
@@ -60,6 +61,8 @@ class TaskDefinitionAdmin(ProductAdmin):
     search_fields = ("name", "title", "description")
     readonly_fields = ("version", "changed")
     actions_list = ("reload",)
+    actions_detail = ("to_run_now",)
+    actions_row = ("to_run_now",)
     empty_title = "No task types yet"
     empty_text = "They appear when this page is opened."
     fieldsets = (
@@ -85,6 +88,20 @@ class TaskDefinitionAdmin(ProductAdmin):
         task_types_reload()
         messages.success(request, f"{len(task_types_all())} types of tasks are there.")
         return redirect(reverse("admin:orchestration_taskdefinition_changelist"))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(partial(task_run_now, model_admin=self))
+        now = path("<int:object_id>/run/", view, name="orchestration_taskdefinition_run")
+        return [now, *super().get_urls()]
+
+    @action(  # type: ignore[untyped-decorator]
+        description="Run now", url_path="to-run-now", permissions=["run_now"]
+    )
+    def to_run_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(reverse("admin:orchestration_taskdefinition_run", args=[object_id]))
+
+    def has_run_now_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return bool(request.user.has_perm(PERMISSION))
 
     def get_fieldsets(self, request: HttpRequest, obj: TaskDefinition | None = None) -> Any:
         if obj is None or obj.kind != DefinitionKind.CODE:
@@ -123,7 +140,7 @@ class TaskDefinitionAdmin(ProductAdmin):
 
     @admin.display(description="Danger", ordering="danger")
     def danger_shown(self, row: TaskDefinition) -> SafeString:
-        return status_badge(_COLOURS[row.danger], row.danger)
+        return status_badge(COLOURS[row.danger], row.danger)
 
     @admin.display(description="Limits")
     def limits(self, row: TaskDefinition) -> SafeString:

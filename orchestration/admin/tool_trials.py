@@ -56,7 +56,8 @@ def _form(request: HttpRequest, tool: Tool) -> tuple[ArgumentsForm | None, str]:
         spec = tool_trial_spec(tool)
     except ToolDenied as error:
         return None, error.detail
-    return ArgumentsForm(spec, request.POST if request.method == "POST" else None), ""
+    data = request.POST if request.method == "POST" else None
+    return ArgumentsForm(spec.input_schema, spec.check, data), ""
 
 
 def _asked(

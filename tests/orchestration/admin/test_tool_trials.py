@@ -71,7 +71,7 @@ async def _nothing(context: ToolContext, args: dict[str, Any]) -> None:
 
 def form_of(schema: dict[str, Any], data: dict[str, str]) -> ArgumentsForm:
     spec = ToolSpec(name="shop.say", summary="", input_schema=schema, handler=_nothing)
-    return ArgumentsForm(spec, data)
+    return ArgumentsForm(spec.input_schema, spec.check, data)
 
 
 @pytest.mark.req("OV-72")
