@@ -24,7 +24,7 @@ test: install-dev ## the whole suite, on real PostgreSQL and Redis
 lint: install-dev ## style, types, import contracts, migrations, generated pages
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy taskmapr orchestration memory agents_cfg
+	$(RUN) -m mypy taskmapr orchestration memory billing agents_cfg
 	.venv/bin/lint-imports --no-cache
 	ENV=test $(RUN) -W ignore manage.py makemigrations --check --dry-run
 	ENV=test $(RUN) manage.py docs --check

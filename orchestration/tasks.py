@@ -11,6 +11,7 @@ from orchestration.delivering import courier
 from orchestration.execution.executor import executor
 from orchestration.log.partitions import partitions_ensure as make_partitions
 from orchestration.services.idempotency import keys_prune
+from orchestration.services.metering import runs_meter as meter
 from orchestration.services.pausing import approvals_expire as expire
 from orchestration.services.recovery import runs_recover as recover
 from orchestration.services.retention import retention_apply as apply_retention
@@ -79,6 +80,12 @@ def mcp_servers_check(*at_once: int) -> None:
 @shared_task(name=jobs.TOOL_TRY, ignore_result=True)
 def tool_try(trial_id: str) -> None:
     tool_trial_run(trial_id=UUID(trial_id), submit=executor().submit)
+
+
+@shared_task(name=jobs.RUNS_METER, ignore_result=True)
+def runs_meter() -> None:
+    if not database_is_away():
+        meter()
 
 
 @shared_task(name=jobs.TASK_SCHEDULE_BEGIN, ignore_result=True)

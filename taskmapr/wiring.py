@@ -13,6 +13,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from billing.policy import QuotaPolicy
 from orchestration.adapters.celery_queue import CeleryQueue
 from orchestration.adapters.mcp_absent import NoToolServers
 from orchestration.adapters.model_routes import RoutedModel, adapter_of, address_of
@@ -24,7 +25,6 @@ from orchestration.adapters.redis_slots import RedisSlots
 from orchestration.adapters.redis_standby import RedisStandby
 from orchestration.log.reader import Announcements
 from taskmapr.core.browser import Browser, BrowserRequest
-from taskmapr.core.policies import OpenPolicy
 from taskmapr.core.ports import (
     AgentLoop,
     CallbackPost,
@@ -53,7 +53,7 @@ def build() -> Ports:
     return Ports(
         queue=CeleryQueue(blocking),
         sealers=DataKeySealers(),
-        policy=OpenPolicy(),
+        policy=QuotaPolicy(),
         prices=TablePriceBook(),
         signals=RedisSignals(blocking),
         log=RedisLogSync(blocking),

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -127,6 +128,7 @@ class DirectCall:
         self._options = options or {}
         self._voice = CallVoice(held)
         self._is_replayed = False
+        self._cost_usd_micros: int | None = None
 
     async def result(self) -> Any:
         """What the tool gives. Raises its error, TimedOut, ToolFailed, or OutcomeUnknown when an
@@ -163,9 +165,15 @@ class DirectCall:
                 duration_ms=round((time.monotonic() - begun) * 1000),
                 replayed=self._is_replayed,
                 error=error.detail if error is not None else None,
+                cost_usd_micros=self._cost_usd_micros,
             )
         )
-        metrics.tool_counted(tool=spec.name, provider=spec.provider, ok=error is None)
+        metrics.tool_counted(
+            tool=spec.name,
+            provider=spec.provider,
+            ok=error is None,
+            cost_usd_micros=self._cost_usd_micros,
+        )
 
     # Once ----------------------------------------------------------------------------------------
 
@@ -243,9 +251,23 @@ class DirectCall:
     # The call itself -----------------------------------------------------------------------------
 
     def _checked(self, call: Callable[[ToolContext, dict[str, Any]], Any]) -> Any:
-        return result_checked(call(self._context(), self._args))
+        with self._charged():
+            return result_checked(call(self._context(), self._args))
+
+    @contextmanager
+    def _charged(self) -> Iterator[None]:
+        """A call that was made costs what it costs, however it ended."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self._cost_usd_micros = self._spec.cost_of(time.monotonic() - begun) or None
 
     async def _perform(self) -> Any:
+        with self._charged():
+            return await self._answer()
+
+    async def _answer(self) -> Any:
         spec = self._spec
         try:
             async with asyncio.timeout(spec.timeout_s):

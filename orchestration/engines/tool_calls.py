@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -39,6 +39,8 @@ class Outcome:
     result: Any = None
     error: str | None = None
     replayed: bool = False
+    #: Of the call that was made for it. An answer from a receipt costs nothing.
+    cost_usd_micros: int | None = None
 
     def receipt(self) -> dict[str, Any]:
         return {"ok": self.ok, "result": self.result, "error": self.error}
@@ -77,6 +79,7 @@ class ToolCaller:
                 replayed=outcome.replayed,
                 result=outcome.result,
                 error=outcome.error,
+                cost_usd_micros=outcome.cost_usd_micros,
             )
         )
         _counted(spec, outcome)
@@ -161,6 +164,14 @@ class ToolCaller:
         self, call: ToolCallRequest, spec: ToolSpec, args: dict[str, Any]
     ) -> Outcome:
         """Raises OutcomeUnknown when the tool has an effect and did not say how it went."""
+        begun = time.monotonic()
+        outcome = await self._answered(call, spec, args)
+        cost = spec.cost_of(time.monotonic() - begun)
+        return replace(outcome, cost_usd_micros=cost) if cost else outcome
+
+    async def _answered(
+        self, call: ToolCallRequest, spec: ToolSpec, args: dict[str, Any]
+    ) -> Outcome:
         try:
             async with asyncio.timeout(spec.timeout_s):
                 result = await spec.handler(self._context_for(call.call_id), args)
@@ -242,7 +253,9 @@ def _unanswered(spec: ToolSpec, why: str) -> Outcome:
 
 def _counted(spec: ToolSpec | None, outcome: Outcome) -> None:
     tool, provider = (spec.name, spec.provider) if spec is not None else ("unknown", "unknown")
-    metrics.tool_counted(tool=tool, provider=provider, ok=outcome.ok)
+    metrics.tool_counted(
+        tool=tool, provider=provider, ok=outcome.ok, cost_usd_micros=outcome.cost_usd_micros
+    )
 
 
 def _arguments(text: str) -> Any:

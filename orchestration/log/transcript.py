@@ -29,7 +29,7 @@ class Transcript:
         self._last_turn = ""
         self._reasoning: list[str] = []
         self._calls: dict[str, ToolCallRequest] = {}
-        #: Of all model turns so far; None as soon as the price of one is unknown.
+        #: Of model turns and tool calls so far; None as soon as the price of a turn is unknown.
         self.cost_usd_micros: int | None = 0
         for event in events:
             self.feed(event.kind, event.data)
@@ -44,6 +44,7 @@ class Transcript:
         elif kind == "model.responded":
             self._turn_ended(data)
         elif kind == "tool.completed":
+            self._spent(data.get("cost_usd_micros") or 0)
             self._tool_ended(data)
         elif kind == "run.retrying":
             # The turn that was cut off is asked again; what it said is no part of the next one.
@@ -80,11 +81,7 @@ class Transcript:
         text = "".join(self._text[self._turn_starts_at :])
         self._turn_starts_at = len(self._text)
         reasoning, self._reasoning = "".join(self._reasoning), []
-        cost = data.get("cost_usd_micros")
-        if cost is None or self.cost_usd_micros is None:
-            self.cost_usd_micros = None
-        else:
-            self.cost_usd_micros += cost
+        self._spent(data.get("cost_usd_micros"))
         calls = data.get("calls") or []
         self._calls = {
             c["call_id"]: ToolCallRequest(
@@ -113,6 +110,13 @@ class Transcript:
         if reasoning:
             message["reasoning_content"] = reasoning
         self.messages.append(message)
+
+    def _spent(self, cost_usd_micros: int | None) -> None:
+        """None: it cost something, and nobody knows how much."""
+        if cost_usd_micros is None or self.cost_usd_micros is None:
+            self.cost_usd_micros = None
+        else:
+            self.cost_usd_micros += cost_usd_micros
 
     def _tool_ended(self, data: Mapping[str, Any]) -> None:
         if self._calls.pop(data["call_id"], None) is None:

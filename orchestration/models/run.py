@@ -94,6 +94,8 @@ class Run(models.Model):
     #: Working time ends here; set when the first attempt starts, moved on by the length of pauses.
     deadline_at = models.DateTimeField(null=True)
     content_erased_at = models.DateTimeField(null=True)
+    #: What it took is in the ledger of usage.
+    is_metered = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         db_table = "agent_runs"
@@ -134,6 +136,12 @@ class Run(models.Model):
                 condition=~models.Q(credential="")
                 & models.Q(status__in=sorted(run_state.OPEN_STATUSES)),
                 name="agent_runs_open_credential",
+            ),
+            # The meter looks at runs that are over and not in the ledger yet.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(is_metered=False, status__in=sorted(run_state.FINAL_STATUSES)),
+                name="agent_runs_unmetered",
             ),
             # Lists by day: rows lie in the order of their creation, so a summary per block does.
             BrinIndex(fields=["created_at"], name="agent_runs_created"),

@@ -141,7 +141,6 @@ def intent_prepare(asked: Asked) -> Finished | UnderWay | Ready:
             once = replace(once, replaces=earlier.facts.run_id)
     _check_inputs(spec, asked.request)
     _check_rate(asked)
-    wired.ports().policy.check_run_start(user_id=asked.caller.user.pk, run_kind=INTENT.name)
     if asked.request.callback_url is not None:
         # Who cannot sign a callback says so before anything is begun.
         server_secret_ensure()
@@ -256,6 +255,7 @@ def _new_run(asked: Asked, work: Work, once: Once | None) -> NewRun:
         timeout_s=max(
             float(settings.TASKMAPR["run_timeout_s"]), work.spec.timeout_s * _ATTEMPTS + _ROOM_S
         ),
+        cost_usd_micros=work.spec.cost_of(work.spec.timeout_s),
         most_open=settings.TASKMAPR["intent_jobs_at_once"],
     )
 
@@ -269,7 +269,7 @@ def _recorded(asked: Asked, spec: ToolSpec, new: NewRun, facts: JobFacts) -> Fin
         tool=spec.name,
         args=redact_members(dict(asked.request.inputs)),
         perform=lambda: _performed(spec, asked),
-        cost_usd_micros=spec.cost_usd_micros or None,
+        cost_of=spec.cost_of,
     )
     is_client_key = new.once is not None and new.once.kind == KeyKind.HEADER
     try:

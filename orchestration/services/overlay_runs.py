@@ -23,7 +23,6 @@ from orchestration.services.run_start import NewRun, StartedRun, run_start
 from orchestration.standby.anywhere import stored_or_standby
 from orchestration.standby.records import StandbySetup
 from orchestration.standby.starting import standby_run_start
-from taskmapr.core import wired
 from taskmapr.core.run_kinds import OVERLAY
 
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9-]")
@@ -52,7 +51,6 @@ def overlay_run_start(asked: Asked) -> StartedRun:
 
     Raises NotFound (profile), ModelNotConfigured, and what `run_start` raises.
     """
-    wired.ports().policy.check_run_start(user_id=asked.user_id, run_kind=OVERLAY.name)
     request = asked.request
     profile = profile_choose(name=request.profile, origin=asked.origin)
     endpoint = endpoint_for(profile, request.config.model)

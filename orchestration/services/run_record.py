@@ -21,7 +21,7 @@ from orchestration.log.endings import ERROR_LENGTH, Totals, Verdict, last_events
 from orchestration.log.wire import StoredEvent, encode, fit_to_store
 from orchestration.page.text import storable
 from orchestration.services.idempotency import key_take
-from orchestration.services.run_start import NewRun, run_created
+from orchestration.services.run_start import NewRun, run_created, run_permit
 from taskmapr.core import wired
 from taskmapr.core.errors import TaskMaprError, ToolFailed
 from taskmapr.core.events import (
@@ -54,7 +54,8 @@ class OwnCall:
     #: As the log may show them: redacted.
     args: Mapping[str, Any]
     perform: Callable[[], Any]
-    cost_usd_micros: int | None = None
+    #: What a call that takes so many seconds costs.
+    cost_of: Callable[[float], int] = lambda seconds: 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +77,13 @@ def run_record(new: NewRun, call: OwnCall, *, keeps_key: bool = False) -> Record
 
     When the tool fails, what it wrote is undone and the run is written as failed; its idempotency
     key is kept then only if `keeps_key`. Raises RunRepeated and IdempotencyKeyReused when
-    `new.once` says that the request came before, and what the database raises.
+    `new.once` says that the request came before, what the policy raises, and what the database
+    raises.
     """
-    log = _Log(new, call)
     try:
         with transaction.atomic():
             _key_take(new)
+            log = _Log(run_permit(new), call)
             value = _performed(call)
             log.done(value)
             _write(new, log)
@@ -134,6 +136,7 @@ class _Log:
         self.events: list[Event] = []
         self._run_id, self._call = new.run_id, call
         self._state = RunState()
+        self._cost: int | None = None
         self.error: TaskMaprError | None = None
         self._add(run_created(new))
         self.started_at = self.events[0].at
@@ -158,21 +161,22 @@ class _Log:
         return (encode(event, sealer) for event in self.events)
 
     def _completed(self, *, ok: bool, error: str | None = None) -> None:
-        took = datetime.now(UTC) - self.started_at
+        took_s = (datetime.now(UTC) - self.started_at).total_seconds()
+        # A call that failed took nothing: what it wrote is undone.
+        self._cost = (self._call.cost_of(took_s) or None) if ok else None
         self._add(
             ToolCompleted(
                 call_id=self._call.call_id,
                 tool=self._call.tool,
                 ok=ok,
-                duration_ms=round(took.total_seconds() * 1000),
+                duration_ms=round(took_s * 1000),
                 error=error,
+                cost_usd_micros=self._cost,
             )
         )
 
     def _end(self, verdict: Verdict) -> None:
-        totals = Totals(
-            model="", started_at=self.started_at, cost_usd_micros=self._call.cost_usd_micros
-        )
+        totals = Totals(model="", started_at=self.started_at, cost_usd_micros=self._cost)
         for payload in last_events(self._state, verdict, totals):
             self._add(payload)
 

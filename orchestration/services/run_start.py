@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,7 +19,8 @@ from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable, SessionBusy, SessionForbidden, TooMany
 from taskmapr.core.events import Event, RunCreated, data_of
 from taskmapr.core.ids import uuid7
-from taskmapr.core.run_kinds import RunKind, run_kind
+from taskmapr.core.ports import AskedRun
+from taskmapr.core.run_kinds import TASK, RunKind, run_kind
 
 #: Runs of a session that may wait behind the one under way.
 WAITING_RUNS: Final = 3
@@ -59,6 +60,8 @@ class NewRun:
     timeout_s: float | None = None
     #: Not before; then nothing is queued now.
     due_at: datetime | None = None
+    #: What it costs at most, in millionths of a US dollar; 0: not known before.
+    cost_usd_micros: int = 0
     #: So many runs of this kind may be open under its credential; 0: any number.
     most_open: int = 0
 
@@ -78,8 +81,9 @@ def run_start(new: NewRun) -> StartedRun:
 
     The session comes into being with its first run; two simultaneous first uses cannot give it two
     owners. Raises SessionForbidden, SessionBusy (one under way and WAITING_RUNS behind it), TooMany
-    (`most_open`) and QueueUnavailable; after each of them no run is left open. Raises RunRepeated
-    and IdempotencyKeyReused when `once` says that the request came before.
+    (`most_open`), QueueUnavailable and what the policy raises (QuotaExceeded); after each of them
+    no run is left open. Raises RunRepeated and IdempotencyKeyReused when `once` says that the
+    request came before.
     """
     kind = run_kind(new.kind)
     started = _create(new, kind)
@@ -144,6 +148,8 @@ def _create(new: NewRun, kind: RunKind) -> StartedRun:
             if owner != str(new.owner_id):
                 raise SessionForbidden
             waiting = _is_waiting(cursor, new.session_id)
+        # Last of all locks, so that whoever has it waits for nobody.
+        new = run_permit(new)
         waiting = waiting or new.due_at is not None
         first = data_of(run_created(new, session_resumed=resumed))
         created = Event(new.run_id, 1, "run.created", first, datetime.now(UTC))
@@ -203,6 +209,27 @@ def _is_waiting(cursor: Any, session_id: str) -> bool:
     if open_runs > WAITING_RUNS:
         raise SessionBusy
     return bool(open_runs)
+
+
+def run_permit(new: NewRun) -> NewRun:
+    """The same run, with the warnings of the policy, which reserved what it may take. Belongs into
+    the transaction that creates it. Raises QuotaExceeded and NotAllowed."""
+    asked = AskedRun(
+        run_id=new.run_id,
+        user_id=new.owner_id,
+        credential=new.credential,
+        name=_name_of(new),
+        cost_usd_micros=new.cost_usd_micros,
+    )
+    warnings = wired.ports().policy.check_run_start(asked)
+    return replace(new, warnings=(*new.warnings, *warnings)) if warnings else new
+
+
+def _name_of(new: NewRun) -> str:
+    """As quotas name it: a task has one name, whether it is assigned or asked for as an intent."""
+    if new.kind == TASK.name:
+        return f"task.{new.subject}"
+    return new.subject or new.kind
 
 
 def run_created(new: NewRun, *, session_resumed: bool = False) -> RunCreated:

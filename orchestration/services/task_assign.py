@@ -20,7 +20,6 @@ from orchestration.services.idempotency import Once
 from orchestration.services.run_start import NewRun, StartedRun, run_start
 from orchestration.services.task_again import params_again
 from orchestration.services.webhook_secrets import server_secret_ensure
-from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput, NotRetryable
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FINAL_STATUSES, SUCCEEDED
@@ -69,11 +68,10 @@ def task_assign(
 ) -> StartedRun:
     """Make the task and hand it to the queue; it exists when this returns.
 
-    Raises UnknownTaskType, TaskDisabled, InvalidInput (paths below the body), QueueUnavailable (no
-    task is left open), NotConfigured (nothing signs callbacks), and for a repeat of an order
-    RunRepeated or IdempotencyKeyReused.
+    Raises UnknownTaskType, TaskDisabled, InvalidInput (paths below the body), QuotaExceeded,
+    QueueUnavailable (no task is left open), NotConfigured (nothing signs callbacks), and for a
+    repeat of an order RunRepeated or IdempotencyKeyReused.
     """
-    wired.ports().policy.check_run_start(user_id=by.owner_id, run_kind=TASK.name)
     task_type = task_type_to_assign(order.task_type, by.credential)
     params = _params(task_type, order)
     timeout_s, retries = _limits(task_type, order)

@@ -15,8 +15,14 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from orchestration.models import TaskSchedule
 from orchestration.selectors.task_types import task_type_to_assign
 from orchestration.services.run_start import NewRun, run_start
-from taskmapr.core import jobs, wired
-from taskmapr.core.errors import InvalidInput, TaskDisabled, TaskMaprError, UnknownTaskType
+from taskmapr.core import jobs
+from taskmapr.core.errors import (
+    InvalidInput,
+    QuotaExceeded,
+    TaskDisabled,
+    TaskMaprError,
+    UnknownTaskType,
+)
 from taskmapr.core.ids import uuid7
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FINAL_STATUSES
@@ -117,7 +123,11 @@ def task_schedule_begin(*, schedule_id: int, asked_by: str = "") -> UUID | None:
             return None
         schedule.last_begun_at = datetime.now(UTC)
         schedule.save(update_fields=["last_begun_at"])
-    run_start(new)
+    try:
+        run_start(new)
+    except QuotaExceeded as error:
+        logger.warning("task schedule %s: %s", schedule.name, error.detail)
+        return None
     TaskSchedule.objects.filter(pk=schedule_id).update(last_run_id=new.run_id)
     return new.run_id
 
@@ -136,7 +146,6 @@ def _reason_not_to(schedule: TaskSchedule, *, is_asked: bool) -> str | None:
 
 def _new_run(schedule: TaskSchedule) -> NewRun:
     made = task_type_to_assign(schedule.task_type, None)
-    wired.ports().policy.check_run_start(user_id=schedule.owner_id, run_kind=TASK.name)
     settings = {
         "timeout_s": made.timeout_s,
         "max_retries": made.max_retries,

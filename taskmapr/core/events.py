@@ -286,6 +286,8 @@ class ToolCompleted:
     replayed: bool = False
     result: Any = content(default=None)
     error: str | None = content(default=None)
+    #: Of the call itself; null when it cost nothing. Models that it asked are not part of it.
+    cost_usd_micros: int | None = None
 
 
 @event_kind("ui.actions")

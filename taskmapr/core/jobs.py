@@ -23,6 +23,8 @@ KNOWLEDGE_REFRESH = "memory.knowledge_refresh"
 KNOWLEDGE_EMBED = "memory.knowledge_embed"
 MEMORY_ITEMS_EMBED = "memory.items_embed"
 MEMORY_ITEMS_RESEAL = "memory.items_reseal"
+#: Puts what runs took into the ledger of usage.
+RUNS_METER = "orchestration.runs_meter"
 #: Begins the task of a schedule whose time has come.
 TASK_SCHEDULE_BEGIN = "orchestration.task_schedule_begin"
 
@@ -57,4 +59,5 @@ JOB_NAMES = (
     KNOWLEDGE_EMBED,
     MEMORY_ITEMS_EMBED,
     MEMORY_ITEMS_RESEAL,
+    RUNS_METER,
 )

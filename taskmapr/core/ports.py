@@ -335,11 +335,29 @@ class SealerSource(Protocol):
 # What lower storeys ask of higher ones -----------------------------------------------------
 
 
-class Policy(Protocol):
-    """Tier, feature and quota questions. An open default stands in until billing fills it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRun:
+    """A run that somebody wants to start. `name`: the intent, `task.<type>`, else its kind."""
 
-    def check_run_start(self, *, user_id: UUID, run_kind: str) -> None:
-        """Raises QuotaSpent or NotAllowed when the user may not start such a run now."""
+    run_id: UUID
+    user_id: UUID
+    #: `user:<id>` or `key:<id>`; empty where the kind of run names none.
+    credential: str
+    name: str
+    #: What it costs at most, in millionths of a US dollar; 0: not known before.
+    cost_usd_micros: int = 0
+
+
+class Policy(Protocol):
+    """Who may start what."""
+
+    def check_run_start(self, asked: AskedRun) -> tuple[str, ...]:
+        """The run may start, and what it may take is reserved under its id.
+
+        Asked inside the transaction that creates the run: what was reserved for a run that never
+        came to be is free again. Returns warnings that the run's first event tells. Raises
+        QuotaExceeded (with details.resets_at) or NotAllowed.
+        """
 
 
 class Eraser(Protocol):

@@ -125,6 +125,10 @@ class ToolSpec:
     def provider(self) -> str:
         return self.name.split(".", 1)[0]
 
+    def cost_of(self, seconds: float) -> int:
+        """What a call that takes so long costs, in millionths of a US dollar."""
+        return self.cost_usd_micros + round(self.cost_usd_micros_per_s * seconds)
+
     @property
     def place(self) -> str:
         """Where its code is: `module.function (file:line)`."""

@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "taskmapr.users",
     "agents_cfg",
     "memory",
+    "billing",
     "orchestration",
     "taskmapr.stack",
     "taskmapr.demo",
@@ -145,6 +146,7 @@ CELERY_BEAT_SCHEDULE = {
         (jobs.KNOWLEDGE_EMBED, _knowledge_every_s),
         (jobs.MEMORY_ITEMS_EMBED, _knowledge_every_s),
         (jobs.MEMORY_ITEMS_RESEAL, 3600.0),
+        (jobs.RUNS_METER, 5.0),
     )
 }
 # Callbacks have a queue of their own: strangers' servers are slow.

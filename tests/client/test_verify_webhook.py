@@ -93,7 +93,7 @@ def test_the_library_brings_nothing_of_the_server() -> None:
     code = (
         "import sys, taskmapr.client; "
         "print(sorted(m for m in sys.modules if m.split('.')[0] in"
-        " {'django', 'orchestration', 'memory', 'agents_cfg', 'aiohttp', 'celery'}"
+        " {'django', 'orchestration', 'memory', 'billing', 'agents_cfg', 'aiohttp', 'celery'}"
         " or m.startswith('taskmapr.') and not m.startswith('taskmapr.client')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

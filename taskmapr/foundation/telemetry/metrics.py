@@ -55,6 +55,7 @@ class Figures:
     requests: Counter
     errors: Counter
     tool_calls: Counter
+    tool_cost: Counter
     batches: Counter
     persistence: Counter
     callbacks: Counter
@@ -107,6 +108,9 @@ def figures() -> Figures:
         errors=counter("taskmapr_errors_total", "Errors told to clients", "endpoint", "code"),
         tool_calls=counter(
             "taskmapr_tool_calls_total", "Tool calls that ended", "tool", "provider", "status"
+        ),
+        tool_cost=counter(
+            "taskmapr_tool_cost_total", "What tool calls cost in US dollars", "tool", "provider"
         ),
         batches=counter(
             "taskmapr_batches_total", "Batches that tasks handled in browsers", "site", "outcome"
@@ -172,9 +176,11 @@ def error_counted(*, endpoint: str, code: str) -> None:
     figures().errors.labels(endpoint, code).inc()
 
 
-def tool_counted(*, tool: str, provider: str, ok: bool) -> None:
+def tool_counted(*, tool: str, provider: str, ok: bool, cost_usd_micros: int | None = None) -> None:
     """tool: a registry name. What a model made up must not become a label."""
     figures().tool_calls.labels(tool, provider, "completed" if ok else "failed").inc()
+    if cost_usd_micros:
+        figures().tool_cost.labels(tool, provider).inc(cost_usd_micros / 1_000_000)
 
 
 def intent_ended(*, intent: str, mode: str, status: str, seconds: float) -> None:
