@@ -9,7 +9,15 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from memory.knowledge.meaning import Meaning
-from memory.knowledge.statements import BOTH, BOTH_FEW, FAR_ENOUGH, WORDS
+from memory.knowledge.statements import (
+    BOTH_FEW,
+    FAR_ENOUGH,
+    MOST_LOOKED_THROUGH,
+    SHARE,
+    WORDS,
+    both_statement,
+    looked_through_for,
+)
 from memory.knowledge.wording import MAX_QUERY, all_of, any_of, snippet_of, words_of
 from memory.models import KnowledgeChunk
 from memory.selectors.knowledge import ALL, collection_named, collections_visible
@@ -83,21 +91,46 @@ def _ids(collection: str | None, names: Collection[str]) -> list[int] | None:
 
 
 def _meant(meaning: Meaning) -> dict[str, Any]:
-    return {"vector": "[" + ",".join(map(repr, meaning.vector)) + "]", "model": meaning.model}
+    # More digits than vectors in half precision keep; all of them would be three times the text.
+    return {
+        "vector": "[" + ",".join([f"{x:.5g}" for x in meaning.vector]) + "]",
+        "model": meaning.model,
+    }
 
 
 def _rows(values: dict[str, Any], *, is_meant: bool) -> list[tuple[Any, ...]]:
     if not is_meant:
         return _asked(WORDS, values)
+    if _are_few(values["ids"]):
+        return _asked_near(BOTH_FEW, MOST_LOOKED_THROUGH, values)
+    enough = looked_through_for(count=values["count"], share=_share(values["ids"]))
+    rows = _asked_near(both_statement(enough), enough, values)
+    if len(rows) < values["count"] and enough < MOST_LOOKED_THROUGH:
+        # Many of the nearest were of the same documents, or of what may not be seen.
+        most = MOST_LOOKED_THROUGH
+        return _asked_near(both_statement(most), most, values)
+    return rows
+
+
+def _asked_near(
+    statement: str, looked_through: int, values: dict[str, Any]
+) -> list[tuple[Any, ...]]:
     with transaction.atomic():
-        _asked(FAR_ENOUGH, {})
-        return _asked(BOTH_FEW if _are_few(values["ids"]) else BOTH, values)
+        _asked(FAR_ENOUGH, {"looked_through": looked_through})
+        return _asked(statement, values)
+
+
+def _share(ids: list[int] | None) -> float:
+    if ids is None:
+        return 1.0
+    ((share,),) = _asked(SHARE, {"ids": ids})
+    return float(share)
 
 
 def _are_few(ids: list[int] | None) -> bool:
-    if ids is None:
-        return False
-    pieces = KnowledgeChunk.objects.filter(collection_id__in=ids).order_by()
+    pieces = KnowledgeChunk.objects.order_by()
+    if ids is not None:
+        pieces = pieces.filter(collection_id__in=ids)
     return pieces[: FEW + 1].count() <= FEW
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from memory.knowledge.meaning import Meaning
+from memory.knowledge.statements import looked_through_for
 from memory.models import KnowledgeChunk
 from memory.selectors.knowledge_search import Hit, knowledge_search
 from memory.services.knowledge_index import knowledge_refresh
@@ -193,7 +196,7 @@ def test_documents_that_cannot_be_searched_are_not_found(folder: Folder) -> None
     assert search("samovar") == []
 
 
-def test_one_query_by_words_and_two_more_for_a_collection_or_a_meaning(
+def test_one_query_by_words_and_some_more_for_a_collection_or_a_meaning(
     folder: Folder, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     folder.write("tea/a.md")
@@ -203,7 +206,7 @@ def test_one_query_by_words_and_two_more_for_a_collection_or_a_meaning(
         search("green")
     with django_assert_num_queries(2):
         search("green", collection="tea")
-    with django_assert_num_queries(4):  # with the two marks of its transaction
+    with django_assert_num_queries(5):  # with the two marks of its transaction
         search("green", meaning=Meaning(axis(0), "m"))
 
 
@@ -222,3 +225,61 @@ def test_large_and_small_collections_are_searched_alike(
     meant = found("samovar", collection="tea", meaning=Meaning(axis(0), "m"))
 
     assert meant == ["tea.md"]
+
+
+def test_documents_are_found_behind_one_with_very_many_near_pieces(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory.selectors.knowledge_search.FEW", 0)
+    sections = "\n\n".join(f"## Part {n}\n\n{'Words. ' * 200}" for n in range(60))
+    folder.write("tea/long.md", f"# Long\n\n{sections}")
+    folder.write("tea/short.md", "# Short")
+    knowledge_refresh()
+    assert 40 < KnowledgeChunk.objects.filter(document__path="long.md").count() < 80
+    embed("long.md", axis(0))
+    embed("short.md", [0.9, 0.1] + [0.0] * 1534)
+
+    meant = found("samovar", meaning=Meaning(axis(0), "m"), top_k=5)
+
+    assert meant == ["long.md", "short.md"]
+
+
+def test_the_nearest_of_many_are_those_that_measuring_each_finds(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts about a hundred things, so that near and far differ as they do among real ones."""
+    for n in range(600):
+        folder.write(f"{'others' if n < 200 else 'tea'}/{n}.md", f"# Text {n}")
+    knowledge_refresh()
+    made = random.Random(4)
+    things = [[made.gauss(0, 1) for _ in range(1536)] for _ in range(100)]
+    pieces = list(KnowledgeChunk.objects.order_by("id"))
+    for n, piece in enumerate(pieces):
+        piece.embedding = [x + made.gauss(0, 0.5) for x in things[n % 100]]
+        piece.embedding_model = "m"
+    KnowledgeChunk.objects.bulk_update(pieces, ["embedding", "embedding_model"], batch_size=100)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE knowledge_chunks")
+    asked = [[x + made.gauss(0, 0.5) for x in thing] for thing in things[:20]]
+
+    def nearest(vector: list[float], few: int) -> set[str]:
+        monkeypatch.setattr("memory.selectors.knowledge_search.FEW", few)
+        return {*found("samovar", collection="tea", meaning=Meaning(vector, "m"), top_k=4)}
+
+    shared = [nearest(vector, 1_000) & nearest(vector, 0) for vector in asked]
+
+    assert sum(map(len, shared)) >= 76  # of 80
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"),
+    [
+        pytest.param(5, 1.0, 40, id="all visible: the least"),
+        pytest.param(5, 0.25, 80, id="a quarter: four times the pieces"),
+        pytest.param(20, 1.0, 80, id="more documents, more pieces"),
+        pytest.param(20, 0.25, 240, id="never more than the most"),
+        pytest.param(5, 0.0, 240, id="not known yet: the most"),
+    ],
+)
+def test_looks_through_more_where_less_may_be_seen(count: int, share: float, expected: int) -> None:
+    assert looked_through_for(count=count, share=share) == expected
