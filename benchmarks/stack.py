@@ -197,12 +197,12 @@ def uvicorn_line(application: str, port: int) -> list[str]:
 
 
 def worker_line() -> list[str]:
-    """As `manage.py up` starts it."""
+    """One for all queues."""
     from django.conf import settings
 
     from taskmapr.stack.programs import worker_command
 
-    return worker_command("worker", settings.WORKER_QUEUES)
+    return worker_command("worker", settings.QUEUES)
 
 
 def _database_prepare() -> None:

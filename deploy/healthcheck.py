@@ -8,7 +8,8 @@ import os
 import sys
 import urllib.request
 
-port = os.environ.get("PORT") or "8000"
+names = ("TASKMAPR_PORT", "FASTAPI_PORT", "PORT")
+port = next((os.environ[name] for name in names if os.environ.get(name)), "8000")
 host = (os.environ.get("ALLOWED_HOSTS") or "localhost").split(",")[0].strip().lstrip(".*")
 request = urllib.request.Request(
     f"http://127.0.0.1:{port}/health", headers={"Host": host or "localhost"}

@@ -207,7 +207,7 @@ def _open() -> dict[str, Any]:
     depths: dict[str, int] = {}
     try:
         workers = signals.workers()
-        depths = signals.queue_depths(settings.WORKER_QUEUES)
+        depths = signals.queue_depths(settings.QUEUES)
     except QueueUnavailable:
         has_redis = False
     else:

@@ -16,7 +16,7 @@ from orchestration.selectors.health import Health, HealthCheck
 from taskmapr.core.errors import MissingToken, NotAllowed
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.http.breaker_states import circuit_numbers
-from taskmapr.foundation.telemetry.metrics import CONTENT_TYPE, metrics_text
+from taskmapr.foundation.telemetry.metrics import CONTENT_TYPE, Now, metrics_text
 from taskmapr.users.authentication import Principal
 from taskmapr.users.development import is_local
 from taskmapr.users.scopes import Scope
@@ -82,7 +82,12 @@ async def service_metrics(request: HttpRequest) -> HttpResponse:
 
 def _metrics_page(health: Health) -> bytes:
     return metrics_text(
-        _dependencies(health), circuits=circuit_numbers() if health.has_redis else {}
+        Now(
+            dependencies=_dependencies(health),
+            circuits=circuit_numbers() if health.has_redis else {},
+            queue_depth=health.queue_depth,
+            workers=health.workers if health.has_redis else None,
+        )
     )
 
 

@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from django.db import InterfaceError, OperationalError
+
 from orchestration.execution.drive import HeldRun, RetryLater
 from taskmapr.core.errors import (
+    LeaseLost,
     ModelFailed,
     ModelRefusedContext,
     ModelRequestRefused,
     TaskMaprError,
     TimedOut,
 )
-from taskmapr.foundation.telemetry import metrics
+from taskmapr.foundation.telemetry import metrics, task_lines
 
 #: The model was there, and did not want this.
 _ANSWERED = (ModelRefusedContext, ModelRequestRefused)
@@ -49,26 +52,38 @@ def _output_measured(held: HeldRun) -> None:
 def task_measured(held: HeldRun, task_type: str) -> Iterator[None]:
     """One attempt at a task: how long it took and what it came to, however it ends. An attempt that
     goes into other hands is not counted."""
-    if held.attempt == 1:
-        metrics.task_waited((datetime.now(UTC) - held.claim.created_at).total_seconds())
+    task_id, attempt = str(held.run_id), held.attempt
+    waited_s = (datetime.now(UTC) - held.claim.created_at).total_seconds()
+    task_lines.task_started(task_id, task_type, attempt=attempt, waited_s=waited_s)
     begun = time.monotonic()
-    status = "completed"
+
+    def ended(status: str, code: str = "") -> None:
+        seconds = time.monotonic() - begun
+        task_lines.task_ended(task_id, task_type, status=status, seconds=seconds, code=code)
+
     try:
         yield
-    except RetryLater:
-        status = "retrying"
+    except RetryLater as again:
+        task_lines.task_retried(
+            task_id,
+            task_type,
+            seconds=time.monotonic() - begun,
+            attempt=attempt,
+            code=again.code,
+            delay_s=again.delay_s,
+        )
         raise
-    except TimedOut:
-        status = "timed_out"
+    except (LeaseLost, OperationalError, InterfaceError):
         raise
-    except TaskMaprError:
-        status = "failed"
+    except TaskMaprError as error:
+        ended("timed_out" if isinstance(error, TimedOut) else "failed", error.code)
+        raise
+    except Exception:
+        ended("failed", TaskMaprError.code)
         raise
     except asyncio.CancelledError:
-        verdict = held.interruption
-        status = "" if verdict is None else "timed_out" if verdict.error else "cancelled"
+        if (verdict := held.interruption) is not None:
+            ended("timed_out" if verdict.error else "cancelled")
         raise
-    finally:
-        if status:
-            seconds = time.monotonic() - begun
-            metrics.task_attempted(task_type=task_type, status=status, seconds=seconds)
+    else:
+        ended("completed")

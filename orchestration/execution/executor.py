@@ -38,7 +38,8 @@ from orchestration.standby.rows import standby_enqueue
 from taskmapr.core import wired
 from taskmapr.core.errors import DatabaseUnavailable
 from taskmapr.core.ports import WorkerInfo
-from taskmapr.core.run_kinds import run_kinds
+from taskmapr.core.run_kinds import TASK, run_kinds
+from taskmapr.core.task_types import OWN_PROCESS
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.collector import collector_settle
 from taskmapr.foundation.database_state import loss_noted
@@ -107,12 +108,16 @@ class RunExecutor:
 
     def _warm_up(self) -> None:
         """Import engines and the agent SDK, which takes seconds. On the loop it would keep leases
-        from being renewed, so runs are claimed only afterwards."""
+        from being renewed, so runs are claimed only afterwards. A worker for tasks with processes
+        of their own needs neither models nor tools, and stays small."""
         try:
-            for kind in run_kinds():
-                _engine_import(kind.name)
-            wired.ports().agent_loop()
-            wired.ports().tool_servers()
+            if self._queues and OWN_PROCESS.issuperset(self._queues):
+                _engine_import(TASK.name)
+            else:
+                for kind in run_kinds():
+                    _engine_import(kind.name)
+                wired.ports().agent_loop()
+                wired.ports().tool_servers()
             self._when_warm()
         finally:
             # RuntimeError: the worker was stopped before it was warm, and its loop is closed.

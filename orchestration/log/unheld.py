@@ -37,7 +37,9 @@ from taskmapr.core.errors import (
 )
 from taskmapr.core.events import Event, RunFinished, data_of, kind_of
 from taskmapr.core.ports import Parcel, Sealer
+from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FAILED, RUNNING, TIMED_OUT, RunState, advance, fold
+from taskmapr.foundation.telemetry import task_lines
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +111,8 @@ class UnheldRun:
         )
         _, successors = batches_write([batch])
         self._announce_on_commit(stored)
+        if self.run.kind == TASK.name:
+            transaction.on_commit(partial(_task_end_tell, self.run, verdict))
         return successors
 
     def conclude(self) -> list[UUID]:
@@ -155,6 +159,12 @@ class UnheldRun:
             stored[-1].kind == "run.finished",
         )
         transaction.on_commit(partial(wired.ports().log.announce, parcel))
+
+
+def _task_end_tell(run: Run, verdict: Verdict) -> None:
+    """No worker does it: none held the run."""
+    code = verdict.error.code if verdict.error is not None else ""
+    task_lines.task_ended(str(run.pk), run.subject, status=verdict.status, seconds=None, code=code)
 
 
 def run_take_unheld(run_id: UUID) -> UnheldRun:

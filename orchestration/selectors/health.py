@@ -135,7 +135,7 @@ def _database() -> bool:
 def _queue() -> tuple[bool, int, dict[str, int]]:
     signals = wired.ports().signals
     try:
-        return True, len(signals.workers()), signals.queue_depths(settings.WORKER_QUEUES)
+        return True, len(signals.workers()), signals.queue_depths(settings.QUEUES)
     except QueueUnavailable:
         return False, 0, {}
 

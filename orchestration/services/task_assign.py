@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,9 +23,8 @@ from taskmapr.core.errors import InvalidInput, NotRetryable
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FINAL_STATUSES, SUCCEEDED
 from taskmapr.core.task_types import TaskType
+from taskmapr.foundation.telemetry import task_lines
 from taskmapr.users.credentials import Credential
-
-logger = logging.getLogger(__name__)
 
 PARAMS_BYTES: Final = 256 * 1024
 #: How far ahead a task may be put off.
@@ -97,11 +95,7 @@ def task_assign(
     )
     if order.callback_url:
         delivery_register(run_id=run_id, url=order.callback_url)
-    logger.info(
-        "task %s assigned",
-        run_id,
-        extra={"task_id": str(run_id), "task_type": task_type.name, "event": "assigned"},
-    )
+    task_lines.task_assigned(str(run_id), task_type.name)
     return started
 
 

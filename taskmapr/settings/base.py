@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,12 @@ from taskmapr.settings.cross_origin import *  # noqa: F403
 from taskmapr.settings.egress import egress_policy_of, webhook_secret_of
 from taskmapr.settings.env import ROOT, env
 from taskmapr.settings.knowledge import embedding_model_of, knowledge_root_of
+from taskmapr.settings.log_files import log_files_of
 from taskmapr.settings.secrets import secrets_of, seeded_key_of
 from taskmapr.settings.services import celery_broker_url, databases_of, services_of
 from taskmapr.settings.sign_in import external_sign_in_of
 from taskmapr.settings.web import *  # noqa: F403
+from taskmapr.settings.workers import flower_of, queues_of, result_backend_of
 
 VERSION = "0.1.0"
 BASE_DIR = ROOT
@@ -27,8 +28,19 @@ DATA_DIR = Path(env.text("TASKMAPR_DATA_DIR", str(ROOT / ".taskmapr"))).resolve(
 
 ENV = env.choice("ENV", ("dev", "test", "prod"), default="dev")
 DEBUG = env.flag("DJANGO_DEBUG", default=ENV == "dev")
-HOST = env.text("HOST", "127.0.0.1")
-PORT = env.integer("PORT", 8000, minimum=1)
+# The first name that is set wins.
+HOST = env.text("TASKMAPR_HOST", env.text("FASTAPI_HOST", env.text("HOST", "127.0.0.1")))
+PORT = env.integer(
+    "TASKMAPR_PORT",
+    env.integer(
+        "FASTAPI_PORT",
+        env.integer("PORT", 8000, minimum=1, maximum=65535),
+        minimum=1,
+        maximum=65535,
+    ),
+    minimum=1,
+    maximum=65535,
+)
 #: The address that people and links use; behind a proxy it differs from HOST and PORT.
 PUBLIC_URL = env.text("TASKMAPR_PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/")
 ALLOWED_HOSTS = env.words(
@@ -112,6 +124,7 @@ DATABASES, DATABASE_WARNINGS = databases_of(
 REDIS_URL = _services.redis_url
 
 CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
+CELERY_RESULT_BACKEND = result_backend_of(env, CELERY_BROKER_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -157,11 +170,12 @@ CELERY_BEAT_SCHEDULE[jobs.DELIVERIES_SEND] = {
 }
 #: Makes the adapters of this process: `taskmapr.core.wired.Ports`.
 TASKMAPR_PORTS = "taskmapr.wiring.build"
-#: The queues that the workers of `manage.py up` serve.
-WORKER_QUEUES = env.words(
-    "TASKMAPR_WORKER_QUEUES",
-    ["runs.overlay", "agent", "default", "browser", "long", "deliveries", "chores"],
-)
+_queues = queues_of(env)
+#: What ordinary workers serve, what those for tasks with processes of their own do, and both.
+WORKER_QUEUES = _queues.shared
+TASK_WORKER_QUEUES = _queues.own_process
+QUEUES = _queues.all
+FLOWER = flower_of(env)
 
 # Who may come in ---------------------------------------------------------------------------------
 
@@ -191,7 +205,11 @@ SECURE_REFERRER_POLICY = "same-origin"
 LOG_LEVEL = env.choice(
     "LOG_LEVEL", ("debug", "info", "warning", "error", "critical"), default="info"
 ).upper()
-LOGGING = logging_config(json=ENV == "prod", level=LOG_LEVEL)
+LOGGING = logging_config(
+    json=ENV == "prod",
+    level=LOG_LEVEL,
+    files=log_files_of(env, DATA_DIR, is_test=ENV == "test"),
+)
 if LOG_LEVEL == "INFO":
     # Beat says every few seconds that it ticks.
     LOGGING.setdefault("loggers", {})["celery.beat"] = {"level": "WARNING"}
@@ -245,7 +263,7 @@ TASKMAPR: dict[str, Any] = {
     # A folder of Python files with types of tasks; none: no such types.
     "tasks_dir": Path(_tasks_dir).resolve() if _tasks_dir else None,
     # Processes for tasks of the queues `browser` and `long`, in one worker.
-    "task_processes": env.integer("CELERY_CONCURRENCY", os.cpu_count() or 1, minimum=1),
+    "task_processes": _queues.processes,
     # Tasks of one credential that may run at once; 0 = any number.
     "tasks_per_key": env.integer("TASKMAPR_TASKS_PER_KEY", 100, minimum=0),
     # models

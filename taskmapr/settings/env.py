@@ -47,7 +47,9 @@ class Env:
             return False
         raise ImproperlyConfigured(f"{name} must be a flag such as true or false, not {value!r}")
 
-    def integer(self, name: str, default: int, *, minimum: int = 0) -> int:
+    def integer(
+        self, name: str, default: int, *, minimum: int = 0, maximum: int | None = None
+    ) -> int:
         value = self.text(name)
         try:
             number = int(value) if value else default
@@ -55,6 +57,8 @@ class Env:
             raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}") from None
         if number < minimum:
             raise ImproperlyConfigured(f"{name} must be at least {minimum}")
+        if maximum is not None and number > maximum:
+            raise ImproperlyConfigured(f"{name} must be at most {maximum}")
         return number
 
     def number(self, name: str, default: float, *, minimum: float = 0.0) -> float:

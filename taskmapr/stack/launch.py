@@ -16,7 +16,13 @@ from agents_cfg.selectors.profiles import model_is_stand_in
 from taskmapr.foundation.telemetry.metrics import metrics_clean
 from taskmapr.stack.conditions import require_data_dir, require_named_user, require_port
 from taskmapr.stack.preparation import FirstAdmin, database_prepare, redis_require
-from taskmapr.stack.programs import beat_program, web_ports, web_programs, worker_programs
+from taskmapr.stack.programs import (
+    beat_program,
+    task_worker_programs,
+    web_ports,
+    web_programs,
+    worker_programs,
+)
 from taskmapr.stack.record import ProcessMark, StackRecord, lock_take
 from taskmapr.stack.servers import server_children
 from taskmapr.stack.supervisor import Child, Supervisor
@@ -121,8 +127,9 @@ def model_hints() -> list[str]:
 
 
 def _programs(crew: Crew) -> list[Child]:
+    workers = [*worker_programs(crew.workers), *task_worker_programs()] if crew.workers else []
     beat = [beat_program()] if crew.beat else []
-    return [*web_programs(crew.web), *worker_programs(crew.workers), *beat]
+    return [*web_programs(crew.web), *workers, *beat]
 
 
 def _addresses(crew: Crew) -> list[str]:

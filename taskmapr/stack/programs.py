@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from django.conf import settings
 
@@ -17,6 +17,8 @@ _APPLICATION = "taskmapr.asgi:application"
 _GRACE_S = 8
 #: Threads of a worker: its loop carries the runs, a thread only hands one over.
 _WORKER_THREADS = 8
+#: The name of the worker for tasks with processes of their own.
+TASK_WORKER: Final = "worker-tasks"
 
 
 def web_programs(count: int) -> list[Program]:
@@ -30,6 +32,12 @@ def web_ports(count: int) -> list[int]:
 
 def worker_programs(count: int) -> list[Program]:
     return [_worker(number) for number in range(count)]
+
+
+def task_worker_programs() -> list[Program]:
+    """The worker for tasks with processes of their own; none where ordinary workers serve them."""
+    queues = settings.TASK_WORKER_QUEUES
+    return [_worker_program(TASK_WORKER, queues)] if queues else []
 
 
 def beat_program() -> Program:
@@ -64,6 +72,12 @@ def worker_command(name: str, queues: Sequence[str]) -> list[str]:
     return [*command, "--without-mingle", "--without-gossip"]
 
 
+def flower_command(host: str, port: int) -> list[str]:
+    """Celery's own monitor. Passwords reach it by its environment: others read command lines."""
+    command = ["-m", "celery", "--quiet", "-A", "taskmapr.celery", "flower"]
+    return [*command, f"--address={host}", f"--port={port}"]
+
+
 def become(command: Sequence[str]) -> NoReturn:
     """This process goes on as `python <command>`, so whoever started it stops the right one."""
     os.chdir(settings.BASE_DIR)
@@ -80,7 +94,11 @@ def _web(number: int) -> Program:
 
 def _worker(number: int) -> Program:
     name = "worker" if number == 0 else f"worker{number + 1}"
-    command = worker_command(name, settings.WORKER_QUEUES)
+    return _worker_program(name, settings.WORKER_QUEUES)
+
+
+def _worker_program(name: str, queues: Sequence[str]) -> Program:
+    command = worker_command(name, queues)
     # Longer than a worker takes to let its runs end and to hand back what is left.
     return _program(name, command, patience_s=settings.TASKMAPR["drain_s"] + 30)
 

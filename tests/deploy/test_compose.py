@@ -10,9 +10,9 @@ from django.core.management import get_commands
 
 from tests.deploy.files import DATABASE_IMAGE, ROOT, compose, managed, settings_known
 
-pytestmark = pytest.mark.req("VB-88")
+pytestmark = pytest.mark.req("VB-88", "TQ-38")
 
-OURS = ("migrate", "web", "worker", "beat")
+OURS = ("migrate", "web", "worker", "worker-browser", "beat", "flower")
 
 
 def _services() -> dict[str, Any]:
@@ -44,7 +44,7 @@ def test_its_settings_are_read_by_somebody(name: str) -> None:
     assert set(used) <= settings_known() | DATABASE_IMAGE
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat"])
+@pytest.mark.parametrize("name", [name for name in OURS if name != "migrate"])
 def test_it_waits_for_servers_and_tables(name: str) -> None:
     assert _services()[name]["depends_on"] == {
         "postgres": {"condition": "service_healthy"},
@@ -58,16 +58,49 @@ def test_whoever_is_waited_for_says_when_it_is_healthy() -> None:
         assert _services()[name]["healthcheck"]["test"][0] == "CMD"
 
 
+def test_each_that_can_be_asked_says_how_it_is() -> None:
+    """Web by the image's own check."""
+    checks = {name: given.get("healthcheck") for name, given in _services().items()}
+
+    assert checks["web"] is None
+    assert [checks[name] for name in ("migrate", "beat")] == [{"disable": True}] * 2
+    for name in ("worker", "worker-browser"):
+        assert checks[name]["test"] == ["CMD", "python", "deploy/worker_healthcheck.py"]
+    assert "127.0.0.1:5555/healthcheck" in checks["flower"]["test"][-1]
+
+
+def test_what_drives_browsers_is_built_with_one_and_serves_their_tasks() -> None:
+    service = _services()["worker-browser"]
+
+    assert service["build"]["target"] == "browser"
+    assert managed(" ".join(service["command"])) == {"task_worker"}
+
+
+@pytest.mark.req("TQ-37")
+def test_the_monitor_is_started_only_when_somebody_asks_for_it() -> None:
+    profiles = {name: given.get("profiles") for name, given in _services().items()}
+
+    assert {name for name, given in profiles.items() if given} == {"flower"}
+    assert _services()["flower"]["build"]["args"] == {"REQUIREMENTS": "flower"}
+
+
+def test_results_and_logs_outlive_their_containers() -> None:
+    for name in ("web", "worker", "worker-browser"):
+        mounted = {volume.split(":")[1] for volume in _services()[name]["volumes"]}
+        given = _services()[name]["environment"]
+        assert {given["RESULTS_DIR"], given["LOG_DIR"]} <= mounted
+
+
 def test_the_migrations_run_once_and_are_not_started_again() -> None:
     assert _services()["migrate"]["restart"] == "no"
     assert managed(" ".join(_services()["migrate"]["command"])) == {"migrate", "seed"}
 
 
 @pytest.mark.req("VB-85")
-def test_only_web_can_be_reached_and_only_from_this_machine() -> None:
+def test_only_pages_can_be_reached_and_only_from_this_machine() -> None:
     published = {name: given["ports"] for name, given in _services().items() if "ports" in given}
 
-    assert published == {"web": ["127.0.0.1:8000:8000"]}
+    assert published == {"web": ["127.0.0.1:8000:8000"], "flower": ["127.0.0.1:5555:5555"]}
 
 
 @pytest.mark.req("VB-85")
@@ -91,5 +124,6 @@ def test_each_gets_the_time_to_end_that_it_needs() -> None:
     from django.conf import settings
 
     assert _services()["web"]["stop_grace_period"] == "15s"
-    grace_s = int(_services()["worker"]["stop_grace_period"].removesuffix("s"))
-    assert grace_s >= settings.TASKMAPR["drain_s"] + 30
+    for name in ("worker", "worker-browser"):
+        grace_s = int(_services()[name]["stop_grace_period"].removesuffix("s"))
+        assert grace_s >= settings.TASKMAPR["drain_s"] + 30

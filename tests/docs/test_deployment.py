@@ -37,7 +37,9 @@ def test_every_command_exists(text: str) -> None:
 def test_the_unit_is_for_commands_that_exist() -> None:
     (started,) = re.findall(r"enable --now (.+)", UNIT)
 
-    assert [name.removeprefix("taskmapr@") for name in started.split()] == ["web", "worker", "beat"]
+    names = [name.removeprefix("taskmapr@") for name in started.split()]
+    assert names == ["web", "worker", "task_worker", "beat"]
+    assert set(names) <= set(get_commands())
     (patience_s,) = re.findall(r"TimeoutStopSec=(\d+)", UNIT)
     assert int(patience_s) >= settings.TASKMAPR["drain_s"] + 30
 

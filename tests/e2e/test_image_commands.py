@@ -92,7 +92,7 @@ def test_they_become_ready_serve_and_end_when_asked(migrated: dict[str, str], pl
     logs.mkdir(exist_ok=True)
     processes = {
         name: ServiceProcess(name, _command(name), env=migrated, logs=logs)
-        for name in ("web", "worker", "beat")
+        for name in ("web", "worker", "worker-browser", "beat")
     }
     with ExitStack() as ending:
         for process in processes.values():
@@ -101,6 +101,7 @@ def test_they_become_ready_serve_and_end_when_asked(migrated: dict[str, str], pl
         wait_until(lambda: _ready(migrated["PORT"]), timeout_s=PATIENCE_S)
 
         _carry_out(["deploy/healthcheck.py"], migrated)
+        _carry_out(["deploy/worker_healthcheck.py"], migrated)
         with urlopen(f"http://127.0.0.1:{migrated['PORT']}/admin/login/") as page:
             assert "/assets/taskmapr/tokens." in page.read().decode()  # the collected name
 

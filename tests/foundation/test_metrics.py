@@ -33,6 +33,14 @@ NAMES = {
     "taskmapr_errors": "counter",
     "taskmapr_session_persistence": "counter",
     "taskmapr_callbacks": "counter",
+    "taskmapr_batches": "counter",
+    "taskmapr_tasks": "counter",
+    "taskmapr_task_duration_seconds": "histogram",
+    "taskmapr_task_wait_seconds": "histogram",
+    "taskmapr_task_retries": "counter",
+    "taskmapr_queue_depth": "gauge",
+    "taskmapr_workers": "gauge",
+    "taskmapr_ws_connections": "gauge",
 }
 
 
@@ -46,8 +54,8 @@ def _fresh() -> Iterator[None]:
 class Shown:
     """What the page says."""
 
-    def __init__(self, **dependencies: float) -> None:
-        text = metrics.metrics_text(dependencies).decode()
+    def __init__(self, now: metrics.Now | None = None, **dependencies: float) -> None:
+        text = metrics.metrics_text(now or metrics.Now(dependencies=dependencies)).decode()
         self.families = list(text_string_to_metric_families(text))
         self.samples = [sample for family in self.families for sample in family.samples]
 
@@ -59,7 +67,7 @@ class Shown:
         return self.value("taskmapr_dependency_up", name=name)
 
 
-@pytest.mark.req("OV-67")
+@pytest.mark.req("OV-67", "TQ-40")
 def test_everything_has_its_name_and_type() -> None:
     assert {family.name: family.type for family in Shown().families} == NAMES
 
@@ -117,6 +125,20 @@ def test_a_dependency_that_nobody_knows_is_not_called_away() -> None:
 
     metrics.model_answered(True)
     assert Shown().up("llm") == 1
+
+
+@pytest.mark.req("TQ-40")
+def test_what_waits_is_told_by_queue_and_who_works_in_one_number() -> None:
+    shown = Shown(metrics.Now(queue_depth={"browser": 3, "long": 0}, workers=2))
+
+    assert shown.value("taskmapr_queue_depth", queue="browser") == 3
+    assert shown.value("taskmapr_queue_depth", queue="long") == 0
+    assert shown.value("taskmapr_workers") == 2
+
+
+@pytest.mark.req("TQ-40")
+def test_nobody_claims_that_no_worker_lives_while_nobody_can_know() -> None:
+    assert math.isnan(Shown().value("taskmapr_workers"))
 
 
 def test_a_rate_needs_tokens_and_time() -> None:

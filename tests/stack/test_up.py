@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,12 @@ def up(prepared: Path) -> Iterator[Up]:
     wait_until_gone(pids)
 
 
+def health_of(port: int) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
 def status_of(port: int, path: str = "/admin/login/") -> int:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
@@ -58,7 +65,8 @@ def test_it_serves_and_shows_the_admins_password_only_once(up: Up) -> None:
     up.wait_for("Try it")
     assert status_of(up.port) == 200
     assert not any("password" in line for line in up.lines)
-    assert set(up.record()["children"]) == {"postgres", "redis", "web", "worker", "beat"}
+    programs = {"web", "worker", "worker-tasks", "beat"}
+    assert set(up.record()["children"]) == {"postgres", "redis", *programs}
 
 
 def test_a_second_start_is_ready_within_15_seconds(prepared: Path) -> None:
@@ -135,8 +143,18 @@ def test_the_demo_says_when_nothing_runs(prepared: Path) -> None:
 
 @pytest.mark.req("OV-59")
 def test_it_is_healthy_when_it_says_ready(up: Up) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/health", timeout=10) as answer:
-        assert json.load(answer)["status"] == "healthy"
+    assert health_of(up.port)["status"] == "healthy"
+
+
+@pytest.mark.req("TQ-05", "TQ-18")
+def test_tasks_with_processes_of_their_own_have_a_worker_of_their_own(up: Up) -> None:
+    """Started beside the other, and counted with it as soon as it is there."""
+    deadline = time.monotonic() + 60
+    while (health := health_of(up.port))["workers"] < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    assert health["workers"] == 2
+    assert set(health["queue_depth"]) >= {"runs.overlay", "agent", "default", "browser", "long"}
 
 
 def test_another_terminal_finds_the_database(up: Up) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -33,6 +35,8 @@ _EXTRAS: Final = (
     "task_id",
     "task_type",
     "event",
+    "attempt",
+    "delay_s",
 )
 
 _MASK: Final = "[redacted]"
@@ -47,6 +51,13 @@ _SECRETS: Final = (
     re.compile(r"()\b(?:tm|sk|rk|whsec)_[\w-]{12,}"),
     re.compile(r"()\bsk-[\w-]{12,}"),
     re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(?=@)"),
+)
+
+
+#: Each pattern wants one of these; most lines have none, and looking for them costs little.
+_HINTS: Final = (
+    *("bearer", "authorization", "token", "passw", "secret", "key", "eyj"),
+    *("tm_", "sk_", "rk_", "whsec_", "sk-", "://"),
 )
 
 
@@ -77,14 +88,56 @@ def bound_id(name: str) -> str:
 
 def redacted(text: str) -> str:
     """The text without passwords, tokens, keys and credentials in URLs."""
+    small = text.lower()
+    if not any(hint in small for hint in _HINTS):
+        return text
     for pattern in _SECRETS:
         text = pattern.sub(rf"\g<1>{_MASK}", text)
     return text
 
 
-def logging_config(*, json: bool, level: str = "INFO") -> dict[str, Any]:
-    """Django's LOGGING. json: one JSON object per line; else plain text. level: of our loggers."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFiles:
+    """Lines that are also kept in files, as JSON."""
+
+    folder: Path
+    #: Size at which a file is put aside, and how many of those are kept.
+    max_bytes: int
+    backups: int
+    #: Which loggers' lines go into which file.
+    loggers: Mapping[str, Sequence[str]]
+
+
+def logging_config(
+    *, json: bool, level: str = "INFO", files: LogFiles | None = None
+) -> dict[str, Any]:
+    """Django's LOGGING. json: one JSON object per line; else plain text. level: of our loggers.
+
+    Lines go to standard error; those that files keep go to standard output beside their file.
+    """
     formatter = "json" if json else "plain"
+    config = _to_stderr(formatter, level)
+    if files is not None:
+        stdout = {"class": "logging.StreamHandler", "formatter": formatter}
+        config["handlers"]["stdout"] = {**stdout, "stream": "ext://sys.stdout"}
+        for name, loggers in files.loggers.items():
+            config["handlers"][name] = _file_handler(files, name)
+            for logger in loggers:
+                config["loggers"][logger] = {"handlers": [name, "stdout"], "propagate": False}
+    return config
+
+
+def _file_handler(files: LogFiles, name: str) -> dict[str, Any]:
+    return {
+        "class": "taskmapr.foundation.telemetry.log_files.LogFile",
+        "formatter": "json",
+        "path": str(files.folder / name),
+        "max_bytes": files.max_bytes,
+        "backups": files.backups,
+    }
+
+
+def _to_stderr(formatter: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -115,9 +168,18 @@ def logging_config(*, json: bool, level: str = "INFO") -> dict[str, Any]:
 
 
 class JsonFormatter(logging.Formatter):
-    """timestamp, level, logger, message, the bound ids, known extras and the traceback."""
+    """timestamp, level, logger, message, the bound ids, known extras and the traceback.
+
+    A record is formatted once, for however many handlers.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
+        line: str | None = getattr(record, "json_line", None)
+        if line is None:
+            line = record.json_line = self._line(record)
+        return line
+
+    def _line(self, record: logging.LogRecord) -> str:
         ids = _bound.get()
         line: dict[str, Any] = {
             "timestamp": _iso(record.created),

@@ -15,10 +15,9 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from django.conf import settings
@@ -199,7 +198,12 @@ def task_attempted(*, task_type: str, status: str, seconds: float) -> None:
     if status == "retrying":
         figures().task_retries.inc()
     else:
-        figures().tasks.labels(task_type, status).inc()
+        task_counted(task_type=task_type, status=status)
+
+
+def task_counted(*, task_type: str, status: str) -> None:
+    """The task is over."""
+    figures().tasks.labels(task_type, status).inc()
 
 
 def intent_replayed() -> None:
@@ -263,50 +267,65 @@ def model_answered(ok: bool) -> None:
 # Showing -----------------------------------------------------------------------------------------
 
 
-def metrics_text(
-    dependencies: Mapping[str, float], *, circuits: Mapping[str, float] = MappingProxyType({})
-) -> bytes:
-    """The page for Prometheus. Reads files: a matter of milliseconds, not for an event loop.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """What is asked when the page is, instead of being recorded."""
 
-    dependencies: 1, 0 or NaN by name; those that are left out are taken from what was recorded.
-    circuits: 0 closed, 1 half-open, 2 open, by service.
-    """
+    #: 1, 0 or NaN by name; those that are left out are taken from what was recorded.
+    dependencies: Mapping[str, float] = field(default_factory=dict)
+    #: 0 closed, 1 half-open, 2 open, by service.
+    circuits: Mapping[str, float] = field(default_factory=dict)
+    #: Jobs that wait, by queue; none when nobody knows.
+    queue_depth: Mapping[str, int] = field(default_factory=dict)
+    #: Workers that live; None when nobody knows.
+    workers: int | None = None
+
+
+def metrics_text(now: Now) -> bytes:
+    """The page for Prometheus. Reads files: a matter of milliseconds, not for an event loop."""
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - see figures
 
     shown = CollectorRegistry()
-    shown.register(_Page(dependencies, circuits))
+    shown.register(_Page(now))
     return generate_latest(shown)
 
 
 class _Page:
     """A collector: what all processes recorded, and the state of what they depend on."""
 
-    def __init__(self, dependencies: Mapping[str, float], circuits: Mapping[str, float]) -> None:
-        self._dependencies = dependencies
-        self._circuits = circuits
+    def __init__(self, now: Now) -> None:
+        self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - see figures
-
-        up = {**dict.fromkeys(_DEPENDENCIES, math.nan), **self._dependencies}
+        up = {**dict.fromkeys(_DEPENDENCIES, math.nan), **self._now.dependencies}
         for metric in _recorded():
             if metric.name != _DEPENDENCY_UP:
                 yield metric
                 continue
             recorded = {sample.labels["name"]: sample.value for sample in metric.samples}
-            up = {**up, **recorded, **self._dependencies}
-        family = GaugeMetricFamily(
-            _DEPENDENCY_UP, "1 works, 0 does not, NaN: not known", None, ["name"]
+            up = {**up, **recorded, **self._now.dependencies}
+        yield _gauge(_DEPENDENCY_UP, "1 works, 0 does not, NaN: not known", "name", up)
+        yield _gauge(
+            "taskmapr_circuit_state",
+            "0 closed, 1 half-open, 2 open",
+            "service",
+            self._now.circuits,
         )
-        for name, value in up.items():
-            family.add_metric([name], value)
-        yield family
-        states = GaugeMetricFamily(
-            "taskmapr_circuit_state", "0 closed, 1 half-open, 2 open", None, ["service"]
+        yield _gauge(
+            "taskmapr_queue_depth", "Jobs that wait for a worker", "queue", self._now.queue_depth
         )
-        for service, state in self._circuits.items():
-            states.add_metric([service], state)
-        yield states
+        workers = math.nan if self._now.workers is None else float(self._now.workers)
+        yield _gauge("taskmapr_workers", "Workers that live, of all machines", "", {"": workers})
+
+
+def _gauge(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Metric:
+    """label: what tells the values apart; empty: there is one value."""
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - see figures
+
+    family = GaugeMetricFamily(name, meaning, None, [label] if label else [])
+    for told, value in values.items():
+        family.add_metric([told] if label else [], value)
+    return family
 
 
 def _recorded() -> Iterator[Metric]:

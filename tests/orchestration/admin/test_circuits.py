@@ -15,7 +15,7 @@ from taskmapr.core.errors import CircuitOpen, UpstreamError
 from taskmapr.foundation.http import breaker_settings, breakers
 from taskmapr.foundation.http.breaker_states import circuit_numbers, circuits_now
 from taskmapr.foundation.http.breakers import circuit
-from taskmapr.foundation.telemetry.metrics import metrics_text
+from taskmapr.foundation.telemetry.metrics import Now, metrics_text
 from tests.orchestration.admin.conftest import staff_in
 
 NOW = "/admin/orchestration/circuitsetting/now/"
@@ -102,6 +102,6 @@ def test_says_so_while_redis_is_away(admin_client: Client, settings: Any) -> Non
 def test_figures_tell_the_state_of_each_circuit(db: None) -> None:
     fail(5)
 
-    text = metrics_text({}, circuits=circuit_numbers()).decode()
+    text = metrics_text(Now(circuits=circuit_numbers())).decode()
 
     assert 'taskmapr_circuit_state{service="flow:n8n"} 2.0' in text

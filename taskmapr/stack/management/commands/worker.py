@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--queues",
             default="",
-            help="comma list in place of TASKMAPR_WORKER_QUEUES, such as browser,long",
+            help="comma list in place of TASKMAPR_WORKER_QUEUES",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
