@@ -14,6 +14,7 @@ from orchestration.models.mode_rule import ModeRule
 from orchestration.models.run import Run
 from orchestration.models.session import Message, Session
 from orchestration.models.site import Site
+from orchestration.models.ssh import CommandRule, SshAudit, SshDecision, SshTarget
 from orchestration.models.task_definition import TaskDefinition
 from orchestration.models.task_schedule import TaskSchedule
 from orchestration.models.tool_trial import ToolTrial
@@ -27,6 +28,7 @@ __all__ = [
     "BatchLease",
     "CircuitSetting",
     "Command",
+    "CommandRule",
     "Delivery",
     "DeliveryAttempt",
     "Effect",
@@ -41,6 +43,9 @@ __all__ = [
     "Session",
     "SignedRequest",
     "Site",
+    "SshAudit",
+    "SshDecision",
+    "SshTarget",
     "TaskDefinition",
     "TaskSchedule",
     "ToolTrial",
