@@ -23,6 +23,7 @@ class OrchestrationConfig(AppConfig):
         import_module("orchestration.tools.ui").register()
         import_module("orchestration.tools.knowledge").register()
         import_module("orchestration.tools.memory").register()
+        import_module("orchestration.tools.ssh").register()
         import_module("orchestration.task_sources.code").task_types_register()
         # By name: neither module can be imported before the models are there.
         import_string("taskmapr.users.services.erasure.eraser_register")(

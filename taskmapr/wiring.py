@@ -28,6 +28,7 @@ from taskmapr.core.browser import Browser, BrowserRequest
 from taskmapr.core.ports import (
     AgentLoop,
     CallbackPost,
+    CommandHosts,
     Embedder,
     ModelEndpoint,
     ModelPort,
@@ -67,6 +68,7 @@ def build() -> Ports:
         close_tool_servers=_close_tool_servers,
         browser=_browser,
         callback_post=_callback_post,
+        command_hosts=_command_hosts,
         new_log=lambda: RedisLog(_async_client()),
         new_signals=lambda: AsyncRedisSignals(
             _async_client(), alive_s=settings.TASKMAPR["lease_ttl_s"]
@@ -162,6 +164,14 @@ def _callback_post() -> CallbackPost:
     from orchestration.adapters.webhook_http import callback_post  # noqa: PLC0415
 
     return callback_post
+
+
+@cache
+def _command_hosts() -> CommandHosts:
+    # asyncssh brings a cryptography library and takes a third of a second: workers only.
+    from orchestration.adapters.ssh import SshHosts  # noqa: PLC0415
+
+    return SshHosts()
 
 
 def _embedder() -> Embedder | None:

@@ -51,6 +51,11 @@ def _rules() -> list[dict[str, Any]]:
             "how_long": f"{days} days after their last use" if days else "for ever",
             "setting": "TASKMAPR_SESSION_TTL_DAYS",
         },
+        {
+            "what": "Who ran which command on which host",
+            "how_long": f"{own['ssh_audit_retention_days']} days",
+            "setting": "TASKMAPR_SSH_AUDIT_RETENTION_DAYS",
+        },
     ]
 
 

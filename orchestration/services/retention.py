@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from memory.services.items import memory_items_delete_of_runs, memory_items_expire
 from orchestration.models import Artifact, Run, Session
 from orchestration.services.artifacts import artifacts_expire
+from orchestration.services.ssh_audit import ssh_audit_expire
 from taskmapr.core.run_kinds import INTENT, RunKind, run_kinds
 from taskmapr.core.run_state import FINAL_STATUSES
 
@@ -30,6 +31,7 @@ def retention_apply() -> dict[str, int]:
         "sessions": 0,
         "memory_items": memory_items_expire(),
         "files": artifacts_expire(),
+        "ssh_calls": ssh_audit_expire(),
     }
     for kind in run_kinds():
         limit = datetime.now(UTC) - timedelta(hours=_hours(kind))
@@ -50,7 +52,7 @@ def retention_apply() -> dict[str, int]:
             counts["sessions"] += 1
     logger.info(
         "retention: %(content)d runs emptied, %(sessions)d sessions, %(memory_items)d memory"
-        " items and %(files)d files removed",
+        " items, %(files)d files and %(ssh_calls)d calls by SSH removed",
         counts,
     )
     return counts

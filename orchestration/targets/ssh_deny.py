@@ -35,7 +35,5 @@ def deny_reasons(command: str, patterns: Iterable[DenyPattern]) -> list[str]:
         found = commands_in(command)
     except TooTangled as error:
         return [f"{_TANGLED}: {error}"]
-    reasons = (
-        rule.reason for rule in patterns if any(rule.pattern.search(line) for line in found)
-    )
+    reasons = (rule.reason for rule in patterns if any(rule.pattern.search(line) for line in found))
     return list(dict.fromkeys(reasons))

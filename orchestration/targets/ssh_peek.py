@@ -49,26 +49,41 @@ class Refused:
 
 def peek_decision(command: str, prefixes: Iterable[str]) -> Allowed | Refused:
     """Judge a command line as somebody wrote it. prefixes: below which files may be read."""
+    try:
+        return _judged(_words(command), tuple(prefixes))
+    except _Refusal as refusal:
+        return Refused(*refusal.args)
+
+
+class _Refusal(Exception):
+    """(reason, rule)."""
+
+
+def _words(command: str) -> list[str]:
     if problem := _character_problem(command):
-        return Refused(problem, "characters")
+        raise _Refusal(problem, "characters")
     try:
         words = shlex.split(command, posix=True)
     except ValueError:
-        return Refused("a quote is not closed", "quotes")
+        raise _Refusal("a quote is not closed", "quotes") from None
     if not words:
-        return Refused("there is no command", "command")
-    parse = COMMANDS.get(words[0])
+        raise _Refusal("there is no command", "command")
+    return words
+
+
+def _judged(words: list[str], prefixes: tuple[str, ...]) -> Allowed:
+    name = words[0]
+    parse = COMMANDS.get(name)
     if parse is None:
-        return Refused(f"the command {words[0]!r} is not one that only reads", "command")
+        raise _Refusal(f"the command {name!r} is not one that only reads", "command")
     try:
         parsed = parse(words[1:])
     except Unlisted as error:
-        return Refused(f"{words[0]}: {error}", "options")
-    kept = tuple(prefixes)
+        raise _Refusal(f"{name}: {error}", "options") from None
     for at in parsed.paths:
-        if problem := path_problem(parsed.argv[at], kept):
-            return Refused(problem, "paths")
-    return Allowed((words[0], *parsed.argv), tuple(at + 1 for at in parsed.paths))
+        if problem := path_problem(parsed.argv[at], prefixes):
+            raise _Refusal(problem, "paths")
+    return Allowed((name, *parsed.argv), tuple(at + 1 for at in parsed.paths))
 
 
 def quoted(argv: Iterable[str]) -> str:
@@ -80,7 +95,7 @@ def _character_problem(command: str) -> str | None:
         return f"it is longer than {MAX_LENGTH} characters"
     for char in command:
         if not " " <= char <= "~":
-            return f"the character {ascii(char)} is not allowed"
+            return f"the character {char!a} is not allowed"
         if char in _FORBIDDEN:
             return f"the character {char} is not allowed"
     return None

@@ -35,10 +35,10 @@ _OUTPUT: Final = matching(
 _PIDS: Final = matching(r"[0-9]{1,8}(,[0-9]{1,8}){0,31}")
 _COLUMNS: Final = matching(r"[A-Z][A-Z0-9:,%-]{0,120}")
 _PS_WORDS: Final = (
-    "pid ppid pgid sid tty user uid group gid pcpu pmem vsz rss sz stat state start lstart time"
-    " etime etimes comm args cmd ni pri psr nlwp lwp wchan cls"
-).split()
-_PS_FORMAT: Final = matching(rf"({'|'.join(_PS_WORDS)})(,({'|'.join(_PS_WORDS)})){{0,31}}")
+    "pid|ppid|pgid|sid|tty|user|uid|group|gid|pcpu|pmem|vsz|rss|sz|stat|state|start|lstart|time"
+    "|etime|etimes|comm|args|cmd|ni|pri|psr|nlwp|lwp|wchan|cls"
+)
+_PS_FORMAT: Final = matching(rf"({_PS_WORDS})(,({_PS_WORDS})){{0,31}}")
 
 
 def _long(names: str) -> frozenset[str]:

@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+_WRAPPER_NAMES: Final = """
+sudo doas su env command builtin exec eval nohup setsid nice ionice chrt taskset stdbuf time timeout
+xargs parallel watch busybox toybox chroot unshare nsenter flock strace ltrace systemd-run runuser
+setpriv script ssh then do else elif if while until ! coproc
+"""
 #: Commands that carry out the words behind them.
-_WRAPPERS: Final = frozenset(
-    "sudo doas su env command builtin exec eval nohup setsid nice ionice chrt taskset stdbuf time"
-    " timeout xargs parallel watch busybox toybox chroot unshare nsenter flock strace ltrace"
-    " systemd-run runuser setpriv script ssh then do else elif if while until ! coproc".split()
-)
-SHELLS: Final = frozenset("sh bash dash ash zsh ksh mksh csh tcsh fish".split())
+_WRAPPERS: Final = frozenset(_WRAPPER_NAMES.split())
+_SHELL_NAMES: Final = "sh bash dash ash zsh ksh mksh csh tcsh fish"
+SHELLS: Final = frozenset(_SHELL_NAMES.split())
 #: Words behind a wrapper that are looked at one by one.
 MOST_WORDS: Final = 64
 _DEPTH: Final = 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
@@ -293,6 +294,55 @@ class CallbackPost(Protocol):
     ) -> CallbackAnswer:
         """Follows no redirect. Raises AddressNotAllowed (nothing was connected to), UpstreamError
         and TimedOut. Never retries: the caller decides."""
+
+
+# Commands on hosts -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostAccount:
+    """An account of a host and who the host must be. `host_keys`: each `<type> <base64>`."""
+
+    alias: str
+    address: str
+    port: int
+    user: str
+    private_key: str = field(repr=False)
+    host_keys: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """`exit_code` is negative for a process that a signal ended. Each output is at most 64 KiB."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    truncated: bool
+    duration_ms: int
+
+
+class CommandSession(Protocol):
+    """A connection to a host, signed in."""
+
+    async def run(self, command: str, *, timeout_s: float) -> CommandResult:
+        """Have the account's shell carry out one line, without a terminal and without input.
+
+        Raises TimedOut, after the process and its group were told to end, and OutcomeUnknown when
+        the connection broke after the command was sent. Cancelling ends the process as well.
+        """
+
+
+class CommandHosts(Protocol):
+    """Runs commands on hosts. Reads no configuration of the machine, forwards nothing."""
+
+    def connect(self, host: HostAccount) -> AbstractAsyncContextManager[CommandSession]:
+        """Raises HostKeyMismatch before anything of the account is sent, SshUnreachable when no
+        connection stands or the key is refused, and NotConfigured for keys that are none."""
+
+    async def presented_key(self, address: str, port: int) -> str:
+        """The key that a host shows, as `<type> <base64>`; nothing is signed in, and nothing is
+        trusted. Raises SshUnreachable."""
 
 
 # The queue ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from taskmapr.core.browser import OpenBrowser
 from taskmapr.core.ports import (
     AgentLoop,
     CallbackPost,
+    CommandHosts,
     Embedder,
     LogTransport,
     LogTransportSync,
@@ -56,6 +57,8 @@ class Ports:
     browser: OpenBrowser
     #: Sends callbacks; imported on first use, in workers only.
     callback_post: Callable[[], CallbackPost]
+    #: Commands by SSH; imported on first use, in workers only.
+    command_hosts: Callable[[], CommandHosts]
     new_log: Callable[[], LogTransport]
     new_signals: Callable[[], SignalsAsync]
     #: The log's announcements for a web process (`orchestration.log.reader.Announcements`).

@@ -254,6 +254,7 @@ TASKMAPR: dict[str, Any] = {
         minimum=1,
     ),
     # what tasks came to, and the files that they made
+    "ssh_audit_retention_days": env.integer("TASKMAPR_SSH_AUDIT_RETENTION_DAYS", 365, minimum=1),
     "results_retention_days": env.integer("TASKMAPR_RESULTS_RETENTION_DAYS", 30, minimum=1),
     "files_retention_days": env.integer("TASKMAPR_FILES_RETENTION_DAYS", 7, minimum=1),
     # 0 = for ever

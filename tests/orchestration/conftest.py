@@ -19,6 +19,9 @@ from taskmapr.core import wired
 from taskmapr.core.ids import uuid7
 from taskmapr.users.models import User
 from tests.fakes import RecordingLog, RecordingQueue, RecordingSignals
+from tests.sshd import sshd
+
+__all__ = ["sshd"]
 
 
 @pytest.fixture
