@@ -10,5 +10,5 @@ from orchestration.targets.ssh_deny import DenyPattern
 
 @cache
 def shipped_patterns() -> tuple[DenyPattern, ...]:
-    rules = import_module("orchestration.migrations.0019_deny_rules").RULES
+    rules = import_module("orchestration.migrations.0020_deny_rules").RULES
     return tuple(DenyPattern.of(one, reason) for reason, *found in rules for one in found)

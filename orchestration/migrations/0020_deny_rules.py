@@ -95,6 +95,6 @@ def remove_rules(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orchestration", "0018_ssh_targets")]
+    dependencies = [("orchestration", "0019_ssh_targets")]
 
     operations = [migrations.RunPython(add_rules, remove_rules)]

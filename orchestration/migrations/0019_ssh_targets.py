@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orchestration', '0017_task_schedules'),
+        ('orchestration', '0018_runs_metered'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
