@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -72,6 +73,8 @@ class Stack:
     ) -> None:
         self.place = place
         self.models = models
+        #: Settings are the process's: threads of a test must not override them at once.
+        self._signing = threading.Lock()
         self.database_url = database_url
         self.redis_server = EmbeddedRedis(place, durable=True)
         self._shape = shape
@@ -180,7 +183,7 @@ class Stack:
         return f"http://127.0.0.1:{self._ports[web]}"
 
     def credentials(self, user: Person = ADA) -> dict[str, str]:
-        with override_settings(JWT_SECRET=KEYS["JWT_SECRET"]):
+        with self._signing, override_settings(JWT_SECRET=KEYS["JWT_SECRET"]):
             return {"Authorization": f"Bearer {access_token_make(user.id).text}"}
 
     # What a test looks at ------------------------------------------------------------------------

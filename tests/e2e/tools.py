@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from typing import Any, Final
@@ -62,3 +63,15 @@ async def permitted_write(context: ToolContext, args: dict[str, Any]) -> dict[st
 @tool("test.read", summary="Says the line again.", input_schema=_LINE)
 async def read(context: ToolContext, args: dict[str, Any]) -> dict[str, Any]:
     return {"read": args["line"]}
+
+
+@tool("test.slow", timeout_s=60)
+async def slow(ctx: ToolContext, seconds: float, name: str) -> dict[str, str]:
+    """Takes so long, says how far it is, and counts its calls by name."""
+    with effects_file(settings.DATA_DIR).open("a") as file:
+        file.write(name + "\n")
+    steps = max(1, round(seconds * 4))
+    for step in range(steps):
+        ctx.progress(step / steps, f"{step} of {steps}")
+        await asyncio.sleep(seconds / steps)
+    return {"name": name}
