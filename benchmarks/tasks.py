@@ -302,6 +302,7 @@ def _run_start(mark: str, owner_id: UUID) -> None:
             session_id=None,
             input={"params": {"duration_s": 0}, "settings": {"timeout_s": 300, "max_retries": 0}},
             subject="test_task",
+            credential=f"user:{owner_id}",
             queue="default",
             priority=5,
             max_attempts=1,

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -36,7 +35,6 @@ from orchestration.services.deliveries import (
     delivery_note,
     delivery_postpone,
     run_ended,
-    runs_ended,
 )
 from orchestration.services.webhook_secrets import secrets_of, signature_headers
 from taskmapr.core import wired
@@ -110,31 +108,6 @@ class Courier:
 
 #: The one of this process.
 courier: Final = Courier()
-
-
-class EndedRuns:
-    """Runs of this worker that have just ended. Those that gather while the database is told of
-    some go together."""
-
-    def __init__(self) -> None:
-        self._run_ids: list[UUID] = []
-        self._is_telling = False
-
-    def add(self, run_id: UUID) -> Coroutine[Any, Any, None] | None:
-        """What is to be run on this loop now, if anything."""
-        self._run_ids.append(run_id)
-        if self._is_telling:
-            return None
-        self._is_telling = True
-        return self._tell()
-
-    async def _tell(self) -> None:
-        try:
-            while self._run_ids:
-                run_ids, self._run_ids = self._run_ids, []
-                await in_database(runs_ended, run_ids)
-        finally:
-            self._is_telling = False
 
 
 async def delivery_send(held: HeldDelivery) -> Noted | None:

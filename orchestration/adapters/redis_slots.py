@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from taskmapr.core.errors import QueueUnavailable
+from taskmapr.core.ports import Places
 
 #: All places or none. Who gets none stands in line where the first one was missing, and learns how
 #: many stand there.
@@ -57,23 +58,30 @@ class RedisSlots:
     """Slots over one blocking client."""
 
     def __init__(self, client: Redis) -> None:
+        self._client = client
         self._take = client.register_script(_TAKE)
         self._renew = client.register_script(_RENEW)
         self._leave = client.register_script(_LEAVE)
 
-    def take(self, limits: Mapping[str, int], holder: UUID, ttl_s: float) -> int:
-        return int(self._call(self._take, limits, holder, _ms(ttl_s), *limits.values()))
+    def take(self, wanted: Sequence[Places], ttl_s: float) -> list[int]:
+        asked = [(p, (_ms(ttl_s), *p.limits.values())) for p in wanted]
+        return [int(waiting) for waiting in self._call(self._take, asked)]
 
-    def renew(self, limits: Mapping[str, int], holder: UUID, ttl_s: float) -> None:
-        self._call(self._renew, limits, holder, _ms(ttl_s))
+    def renew(self, held: Sequence[Places], ttl_s: float) -> None:
+        self._call(self._renew, [(p, (_ms(ttl_s),)) for p in held])
 
-    def leave(self, limits: Mapping[str, int], holder: UUID) -> list[UUID]:
-        return [UUID(freed.decode()) for freed in self._call(self._leave, limits, holder)]
+    def leave(self, held: Sequence[Places]) -> list[UUID]:
+        answers = self._call(self._leave, [(p, ()) for p in held])
+        return [UUID(freed.decode()) for answer in answers for freed in answer]
 
-    def _call(self, script: Any, limits: Mapping[str, int], holder: UUID, *args: int) -> Any:
-        keys = [f"tm:slots:{name}" for name in limits]
+    def _call(self, script: Any, asked: Sequence[tuple[Places, tuple[int, ...]]]) -> list[Any]:
+        """One round trip for all of them."""
         try:
-            return script(keys=keys, args=[str(holder), *args])
+            with self._client.pipeline(transaction=False) as pipe:
+                for places, args in asked:
+                    keys = [f"tm:slots:{name}" for name in places.limits]
+                    script(keys=keys, args=[str(places.holder), *args], client=pipe)
+                return list(pipe.execute())
         except (RedisError, OSError) as error:
             raise QueueUnavailable("Redis cannot be reached.") from error
 

@@ -13,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.conf import settings
-
 from orchestration.dialects.task_log import LOG_FILE, MEDIA_TYPE, lines_of, log_bytes
 from orchestration.engines.figures import task_measured
 from orchestration.execution.drive import HeldRun, RetryLater
@@ -26,8 +24,7 @@ from orchestration.execution.task_voice import TaskFacts, Why
 from orchestration.log.store import events_all
 from orchestration.selectors.task_types import task_type_at_hand, task_type_of_run
 from orchestration.services.artifacts import Role, is_inline, result_fitted
-from orchestration.services.task_slots import task_leave, task_places_renew
-from taskmapr.core.errors import QueueUnavailable, TaskFailed, TaskMaprError, TimeLimit, WorkerLost
+from taskmapr.core.errors import TaskFailed, TaskMaprError, TimeLimit, WorkerLost
 from taskmapr.core.events import ArtifactStored, LogWritten, ResultGiven
 from taskmapr.core.task_types import TaskType
 from taskmapr.foundation.aio import in_database
@@ -66,25 +63,12 @@ class TaskEngine:
             await self._lived()
 
     async def _lived(self) -> None:
-        held = self._held
         self._desk.open()
-        places = asyncio.get_running_loop().create_task(self._keep_places())
         try:
             outcome = await self._executed()
             await self._conclude(outcome)
         finally:
-            places.cancel()
             await self._desk.close()
-            await in_database(task_leave, held.claim)
-
-    async def _keep_places(self) -> None:
-        """What it counts against holds as long as its lease does."""
-        while True:
-            await asyncio.sleep(settings.TASKMAPR["sign_every_s"])
-            try:
-                await in_database(task_places_renew, self._held.claim)
-            except QueueUnavailable:
-                continue
 
     # Executing -----------------------------------------------------------------------------------
 

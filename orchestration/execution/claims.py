@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 
+from orchestration.execution.places import admitted
 from orchestration.services.leases import Claim, leases_claim
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.database_state import loss_noted
@@ -59,8 +60,12 @@ class Claims:
     async def _claimed(self, run_ids: list[UUID]) -> dict[UUID, Claim]:
         while True:
             try:
-                return await in_database(leases_claim, run_ids=run_ids, worker_id=self._worker_id)
+                return await in_database(_claimed, run_ids, self._worker_id)
             except (OperationalError, InterfaceError) as error:
                 if not loss_noted(error) or self._is_draining():
                     raise
                 await asyncio.sleep(AWAY_RETRY_S)
+
+
+def _claimed(run_ids: list[UUID], worker_id: str) -> dict[UUID, Claim]:
+    return admitted(leases_claim(run_ids=run_ids, worker_id=worker_id))

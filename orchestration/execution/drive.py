@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, Protocol
@@ -290,14 +290,6 @@ def engine_class(kind: str) -> type[Engine]:
     """The engine of a kind of run, imported on first use: web processes never need one."""
     engine: type[Engine] = import_string(run_kind(kind).engine.replace(":", "."))
     return engine
-
-
-@cache
-def admission_of(kind: str) -> Callable[[Claim], bool] | None:
-    """What says whether a run of this kind may begin now; None: each may."""
-    path = run_kind(kind).admit
-    admit: Callable[[Claim], bool] | None = import_string(path.replace(":", ".")) if path else None
-    return admit
 
 
 async def run_drive(held: HeldRun) -> None:

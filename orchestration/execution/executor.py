@@ -21,16 +21,18 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from orchestration.delivering import EndedRuns
 from orchestration.dialects.webhook import CALLBACKS
 from orchestration.execution.claims import Claims
-from orchestration.execution.drive import HeldRun, admission_of, engine_class, run_drive
+from orchestration.execution.crowds import Crowd
+from orchestration.execution.drive import HeldRun, engine_class, run_drive
 from orchestration.execution.heartbeats import Heartbeats, HeldRuns, repeat
 from orchestration.execution.loop import LoopThread
+from orchestration.execution.places import counted, places_leave
 from orchestration.log.lanes import StoreLane
 from orchestration.log.store import RunBatch, batches_write
 from orchestration.log.writer import LogWriter
-from orchestration.services import leases
+from orchestration.services.deliveries import runs_ended
+from orchestration.services.leases import Claim
 from orchestration.services.run_end import successors_enqueue
 from orchestration.standby import holding
 from orchestration.standby.records import owner_key
@@ -70,7 +72,8 @@ class RunExecutor:
         self._slots = slots
         self._free = threading.Semaphore(slots)
         self._held = HeldRuns()
-        self._ended = EndedRuns()
+        self._ended: Crowd[UUID] = Crowd(_tell_ended)
+        self._left: Crowd[Claim] = Crowd(places_leave)
         self._tasks: set[asyncio.Task[None]] = set()
         self._chores: list[asyncio.Task[None]] = []
         self._is_draining = False
@@ -164,9 +167,6 @@ class RunExecutor:
         if claim is None:
             logger.debug("run %s is not to be had", run_id)
             return
-        if (admit := admission_of(claim.kind)) and not await in_database(admit, claim):
-            logger.debug("run %s waits: enough of its sort are under way", run_id)
-            return
         if claim.session_id is not None and not stands_by:
             self._beats.session_seen(owner_key(claim.session_id), claim.owner_id)
         bind_only(
@@ -182,16 +182,18 @@ class RunExecutor:
             # After a lost lease this worker may hold the run anew by now.
             if self._held.get(run_id) is held:
                 del self._held[run_id]
-        self._tell_ended(held)
+            self._leave(held)
 
-    def _tell_ended(self, held: HeldRun) -> None:
-        """Callbacks of a run that is over are due."""
-        if held.claim.kind in CALLBACKS and held.writer.state.is_final:
-            telling = self._ended.add(held.run_id)
-            if telling is not None:
-                self._own(telling)
+    def _leave(self, held: HeldRun) -> None:
+        """Others may have its places, and callbacks of a run that is over are due."""
+        claim = held.claim
+        if counted(claim.kind) and (leaving := self._left.add(claim)):
+            self._own(leaving)
+        is_told = claim.kind in CALLBACKS and held.writer.state.is_final
+        if is_told and (telling := self._ended.add(held.run_id)):
+            self._own(telling)
 
-    async def _claimed(self, run_id: UUID, stands_by: bool) -> leases.Claim | None:
+    async def _claimed(self, run_id: UUID, stands_by: bool) -> Claim | None:
         if not stands_by:
             return await self._claims.claim(run_id)
         return await in_database(
@@ -251,6 +253,11 @@ class RunExecutor:
             await asyncio.wait_for(self._log.stop(), 10)
         await wired.ports().close_tool_servers()
         await wired.ports().close_models()
+
+
+async def _tell_ended(run_ids: list[UUID]) -> None:
+    """Callbacks of runs that are over are due."""
+    await in_database(runs_ended, run_ids)
 
 
 def _engine_import(kind: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from django.db import InterfaceError, OperationalError
 
 from orchestration.execution.claims import AWAY_RETRY_S
 from orchestration.execution.drive import HeldRun
+from orchestration.execution.places import places_renew
 from orchestration.models.command import CommandKind
 from orchestration.services import leases
 from orchestration.standby import holding
@@ -72,6 +74,7 @@ class Heartbeats:
             self.leases_renew,
             self.commands_look_for,
             self.unread_cancel,
+            self.places_renew,
             self.standby_look_after,
         )
 
@@ -91,6 +94,11 @@ class Heartbeats:
         for run in held:
             if run.run_id not in ours and self._held.get(run.run_id) is run and not run.is_ending:
                 self._held.fence_off(run.run_id)
+
+    async def places_renew(self) -> None:
+        """The places that held runs take last as long as their leases."""
+        with suppress(QueueUnavailable):
+            await places_renew(held.claim for held in self._held.values())
 
     async def standby_look_after(self) -> None:
         """Runs that began without Postgres: beat, which needs it, cannot look after them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from orchestration.services.leases import Claim
 from orchestration.services.run_end import successors_enqueue
 from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable, UnknownTaskType
+from taskmapr.core.ports import Places
 from taskmapr.core.run_state import fold
 from taskmapr.core.task_types import OWN_PROCESS
 
@@ -43,38 +44,46 @@ def task_limits(claim: Claim) -> dict[str, int]:
     return limits
 
 
-def task_admit(claim: Claim) -> bool:
-    """Take the places that the task needs. False: it was put back and waits, as assigned.
+def admit(claims: Sequence[Claim]) -> list[Claim]:
+    """Take the places that these tasks need. Those that get none are put back and wait, as
+    assigned; the others are returned.
 
-    Places hold for as long as a lease does and are renewed with it (`slots_renew`).
+    Places hold for as long as a lease does and are renewed with it (`renew`). While Redis is away,
+    nobody counts.
     """
-    limits = task_limits(claim)
-    if not limits:
-        return True
+    limited = [places for claim in claims if (places := _places(claim)).limits]
+    if not limited:
+        return list(claims)
     try:
-        waiting = wired.ports().slots.take(limits, claim.run_id, settings.TASKMAPR["lease_ttl_s"])
+        lines = wired.ports().slots.take(limited, settings.TASKMAPR["lease_ttl_s"])
     except QueueUnavailable:
-        return True
-    if waiting:
-        _put_back(claim, delay_s=min(WAIT_S + waiting / TRIES_PER_S, WAIT_MAX_S))
-    return not waiting
+        return list(claims)
+    waiting = {p.holder: line for p, line in zip(limited, lines, strict=True) if line}
+    for claim in claims:
+        if line := waiting.get(claim.run_id):
+            _put_back(claim, delay_s=min(WAIT_S + line / TRIES_PER_S, WAIT_MAX_S))
+    return [claim for claim in claims if claim.run_id not in waiting]
 
 
-def task_places_renew(claim: Claim) -> None:
+def renew(claims: Sequence[Claim]) -> None:
     """Raises QueueUnavailable."""
-    if limits := task_limits(claim):
-        wired.ports().slots.renew(limits, claim.run_id, settings.TASKMAPR["lease_ttl_s"])
+    if limited := [places for claim in claims if (places := _places(claim)).limits]:
+        wired.ports().slots.renew(limited, settings.TASKMAPR["lease_ttl_s"])
 
 
-def task_leave(claim: Claim) -> None:
-    """Give its places back, and let those who waited for them try again."""
-    limits = task_limits(claim)
+def leave(claims: Sequence[Claim]) -> None:
+    """Give their places back, and let those who waited for them try again."""
+    limited = [places for claim in claims if (places := _places(claim)).limits]
     try:
-        freed = wired.ports().slots.leave(limits, claim.run_id) if limits else []
+        freed = wired.ports().slots.leave(limited) if limited else []
     except QueueUnavailable:
         return
     if freed:
         successors_enqueue(_woken(freed))
+
+
+def _places(claim: Claim) -> Places:
+    return Places(holder=claim.run_id, limits=task_limits(claim))
 
 
 def _put_back(claim: Claim, *, delay_s: float) -> None:

@@ -417,19 +417,28 @@ class Eraser(Protocol):
         """Returns how many rows of which kind are gone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What one holder needs a place of: names → how many places of that name there are."""
+
+    holder: UUID
+    limits: Mapping[str, int]
+
+
 class Slots(Protocol):
-    """Places of which there is a number, held for a while. Names → how many there are. Sync.
+    """Places of which there is a number, held for a while. Many holders in one call. Sync.
 
     Every method raises QueueUnavailable when nobody can say.
     """
 
-    def take(self, limits: Mapping[str, int], holder: UUID, ttl_s: float) -> int:
-        """0: one of each is the holder's for `ttl_s` seconds (again, if it was). Else none is, it
-        stands in line, and the number says how many do."""
+    def take(self, wanted: Sequence[Places], ttl_s: float) -> list[int]:
+        """For each holder 0: one place of each name is its own for `ttl_s` seconds (again, if it
+        was). Else it has none, stands in line, and the number says how many do."""
 
-    def renew(self, limits: Mapping[str, int], holder: UUID, ttl_s: float) -> None: ...
+    def renew(self, held: Sequence[Places], ttl_s: float) -> None:
+        """Hold on to what is still held."""
 
-    def leave(self, limits: Mapping[str, int], holder: UUID) -> list[UUID]:
+    def leave(self, held: Sequence[Places]) -> list[UUID]:
         """Give them back. Returns who stood first in line, and stands there no more."""
 
 

@@ -34,9 +34,10 @@ class RunKind:
     default_queue: str = ""
     #: What is said of runs whose time is over.
     time_over: type[TimedOut] = TimedOut
-    #: Dotted path `module:name` of a function of the claim, which says whether the run may begin
-    #: now and has put it back if not. Empty: it may.
-    admit: str = ""
+    #: Dotted path of a module that counts runs under way, in functions of several claims: `admit`
+    #: returns those that may begin and puts the others back, `renew` holds on to their places,
+    #: `leave` gives them back. Empty: nothing is counted.
+    places: str = ""
 
     @property
     def queue(self) -> str:
@@ -95,6 +96,6 @@ TASK: Final = run_kind_add(
         content_retention_h=30 * 24,
         default_queue=QUEUE_DEFAULT,
         time_over=TimeLimit,
-        admit="orchestration.services.task_slots:task_admit",
+        places="orchestration.services.task_slots",
     )
 )

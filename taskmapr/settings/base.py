@@ -266,7 +266,7 @@ TASKMAPR: dict[str, Any] = {
     # Processes for tasks of the queues `browser` and `long`, in one worker.
     "task_processes": _queues.processes,
     # Tasks of one credential that may run at once; 0 = any number.
-    "tasks_per_key": env.integer("TASKMAPR_TASKS_PER_KEY", 100, minimum=0),
+    "tasks_per_key": env.integer("TASKMAPR_TASKS_PER_KEY", 0, minimum=0),
     # models
     "default_model": env.text("TASKMAPR_DEFAULT_MODEL", "gpt-5-mini"),
     "openai_api_key": env.text("OPENAI_API_KEY"),

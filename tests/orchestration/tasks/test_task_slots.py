@@ -12,9 +12,10 @@ from orchestration.adapters.redis_slots import RedisSlots
 from orchestration.models import Run
 from orchestration.selectors.task_types import catalogues
 from orchestration.services.leases import Claim
-from orchestration.services.task_slots import task_admit, task_leave
+from orchestration.services.task_slots import admit, leave
 from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable
+from taskmapr.core.ports import Places
 from taskmapr.core.task_types import TaskContext, TaskType
 from tests.fakes import RecordingQueue
 from tests.modelserver.process import wait_until
@@ -59,8 +60,7 @@ def task(
 def test_what_is_too_much_waits_as_assigned(slots: RedisSlots, task: Callable[..., Claim]) -> None:
     first, second = task(), task()
 
-    assert task_admit(first)
-    assert not task_admit(second)
+    assert admit([first, second]) == [first]
 
     waiting = Run.objects.get(pk=second.run_id)
     assert (waiting.status, waiting.attempt, waiting.lease_owner) == ("queued", 0, "")
@@ -73,13 +73,14 @@ def test_the_first_in_line_comes_next(
     slots: RedisSlots, task: Callable[..., Claim], queue: RecordingQueue, hold: Hold
 ) -> None:
     first, second, third = task(), task(), task()
-    assert [task_admit(claim) for claim in (first, second, third)] == [True, False, False]
+    assert admit([first, second, third]) == [first]
     queue.jobs.clear()
 
-    task_leave(first)
+    leave([first])
 
     assert queue.run_ids == [second.run_id]
-    assert task_admit(hold(second.run_id))
+    again = hold(second.run_id)
+    assert admit([again]) == [again]
 
 
 @pytest.mark.req("TQ-18")
@@ -95,7 +96,7 @@ def test_each_key_has_its_number(
         replace(task(credential="key:2"), subject="trial.other"),
     ]
 
-    assert [task_admit(claim) for claim in claims] == [True, False, True]
+    assert admit(claims) == [claims[0], claims[2]]
 
 
 def test_without_redis_tasks_are_not_counted(
@@ -104,26 +105,27 @@ def test_without_redis_tasks_are_not_counted(
     away = RedisSlots(Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1))
     wired.wire(replace(ports, slots=away))
 
-    assert task_admit(task())
+    claim = task()
+    assert admit([claim]) == [claim]
     with pytest.raises(QueueUnavailable):
-        away.take({"a": 1}, uuid4(), 1)
+        away.take([Places(uuid4(), {"a": 1})], 1)
 
 
 @pytest.mark.req("TQ-18")
 def test_places_of_the_lost_lapse(slots: RedisSlots) -> None:
     lost, waiting = uuid4(), uuid4()
-    assert slots.take({"a": 1}, lost, 0.2) == 0
-    assert slots.take({"a": 1}, waiting, 10) == 1
+    assert slots.take([Places(lost, {"a": 1})], 0.5) == [0]
+    assert slots.take([Places(waiting, {"a": 1})], 10) == [1]
 
-    wait_until(lambda: slots.take({"a": 1}, waiting, 10) == 0, timeout_s=10)
+    wait_until(lambda: slots.take([Places(waiting, {"a": 1})], 10) == [0], timeout_s=10)
 
 
 def test_a_renewed_place_holds(slots: RedisSlots, redis: Redis) -> None:
     holder = uuid4()
-    slots.take({"a": 1}, holder, 1)
+    slots.take([Places(holder, {"a": 1})], 10)
     before = redis.zscore("tm:slots:a", str(holder))
 
-    slots.renew({"a": 1, "b": 1}, holder, 30)
+    slots.renew([Places(holder, {"a": 1, "b": 1})], 40)
 
     after = redis.zscore("tm:slots:a", str(holder))
     assert isinstance(before, float)
@@ -133,7 +135,7 @@ def test_a_renewed_place_holds(slots: RedisSlots, redis: Redis) -> None:
 
 
 def test_all_places_or_none(slots: RedisSlots, redis: Redis) -> None:
-    slots.take({"b": 1}, uuid4(), 10)
+    slots.take([Places(uuid4(), {"b": 1})], 10)
 
-    assert slots.take({"a": 1, "b": 1}, uuid4(), 10) == 1
+    assert slots.take([Places(uuid4(), {"a": 1, "b": 1})], 10) == [1]
     assert redis.zcard("tm:slots:a") == 0
