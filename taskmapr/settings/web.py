@@ -32,6 +32,7 @@ API_PREFIXES = (
     "/static/results",
     "/static/screenshots",
     "/tasks",
+    "/usage",
 )
 
 REST_FRAMEWORK = {
