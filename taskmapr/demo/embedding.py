@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-#: The address that pages name. It is not the hashed one: it stays, whatever the file holds.
-SCRIPT_PATH: Final = "/assets/taskmapr/overlay.js"
+from taskmapr.foundation.middleware import OVERLAY_SCRIPT
 
 _MODULE: Final = """\
 <script type="module">
@@ -45,7 +44,7 @@ _OPTIONS: Final = (
 
 def embedding(server: str) -> dict[str, Any]:
     """What the console shows of it. server: this server's address, as browsers know it."""
-    script = f"{server}{SCRIPT_PATH}"
+    script = f"{server}{OVERLAY_SCRIPT}"
     return {
         "tag": f'<script type="module" src="{script}" data-endpoint="{server}"></script>',
         "module": _MODULE.format(script=script),

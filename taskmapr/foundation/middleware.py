@@ -150,10 +150,15 @@ class PlainSecurityMiddleware(SecurityMiddleware):
         return self.process_response(request, response)
 
 
+#: Pages of others hold this address, so it never changes.
+OVERLAY_SCRIPT: Final = "/static/taskmapr/overlay.js"
+
+
 class StaticFilesMiddleware(_Middleware):
     """WhiteNoise for async chains: itself it is sync, and would put a thread under every request.
 
-    Files are read whole; what is served here are scripts and styles, not uploads.
+    Files are read whole; what is served here are scripts and styles, not uploads. The overlay's
+    script also has the address that other people's pages name, beside the files of tasks.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -164,6 +169,8 @@ class StaticFilesMiddleware(_Middleware):
             self._files = WhiteNoiseMiddleware(lambda request: None)
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
+        if request.path_info == OVERLAY_SCRIPT:
+            request.path_info = self._files.static_prefix + OVERLAY_SCRIPT.removeprefix("/static/")
         if not request.path_info.startswith(self._files.static_prefix):
             return None
         if (found := self._files(request)) is None:

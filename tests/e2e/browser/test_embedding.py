@@ -44,7 +44,7 @@ window.overlay = mountOverlay({{
 
 
 def script_of(stack: Stack) -> str:
-    return f"{stack.address()}/assets/taskmapr/overlay.js"
+    return f"{stack.address()}/static/taskmapr/overlay.js"
 
 
 def tag_of(stack: Stack, **data: str) -> str:
@@ -262,7 +262,7 @@ def test_an_option_that_makes_no_sense_is_told_in_words(browser: Chrome, stack: 
 
     told = browser.execute_async_script(
         "const [done] = arguments;"
-        "import('/assets/taskmapr/overlay.js').then((m) => {"
+        "import('/static/taskmapr/overlay.js').then((m) => {"
         " try { m.mountOverlay({ position: 'top' }); done('') } catch (e) { done(e.message) } })"
     )
 

@@ -433,7 +433,7 @@ def test_a_refused_token_is_asked_for_once_more(browser: Chrome, stack: Stack) -
         "window.fetch = (address, how) => { seen.push(how.headers.Authorization);"
         " return seen.length > 1 ? send(address, { ...how, headers: { ...how.headers,"
         " Authorization: undefined } }) : Promise.resolve(new Response('{}', { status: 401 })) };"
-        "import('/assets/taskmapr/overlay.js').then(({ mountOverlay }) => mountOverlay({"
+        "import('/static/taskmapr/overlay.js').then(({ mountOverlay }) => mountOverlay({"
         " token: ({ isRefused }) => { asked.push(isRefused); return isRefused ? 'new' : 'old' }"
         "}).ask('Hello')).then(done)"
     )
@@ -486,7 +486,7 @@ def test_the_page_about_embedding_makes_the_tag_that_is_chosen(console: Console)
     console.one("#embed-title").send_keys('Ask "us"')
 
     tag = console.one("#embed-tag").text
-    script = f"{console.base}/assets/taskmapr/overlay.js"
+    script = f"{console.base}/static/taskmapr/overlay.js"
     assert tag == (
         f'<script type="module" src="{script}" data-endpoint="{console.base}"'
         ' data-theme="dark" data-title="Ask &quot;us&quot;"></script>'
@@ -503,7 +503,7 @@ _MOUNT_AND_ASK = (
     "const send = window.fetch.plain ?? window.fetch;"
     "window.fetch = (address, how) => { const { Authorization, ...headers } = how.headers ?? {};"
     " return send(address, { ...how, headers }) }; window.fetch.plain = send;"
-    "import('/assets/taskmapr/overlay.js').then(async ({ mountOverlay }) => {"
+    "import('/static/taskmapr/overlay.js').then(async ({ mountOverlay }) => {"
     " window.overlay = mountOverlay({ ...options, token: async () => token || null });"
     " if (text) await overlay.ask(text); done() })"
 )
