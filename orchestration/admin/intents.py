@@ -25,7 +25,7 @@ from orchestration.services.mode_rules import (
 )
 from taskmapr.core.errors import TaskMaprError
 from taskmapr.foundation.admin import ProductAdmin, ReadOnlyAdmin, confirmed_action
-from taskmapr.foundation.badges import status_badge, when
+from taskmapr.foundation.badges import link, status_badge, two_lines, when
 from taskmapr.foundation.figures import NONE
 from taskmapr.users.credentials import Credential
 from taskmapr.users.models import User
@@ -142,8 +142,9 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
         return str(key)
 
     @admin.display(description="Run")
-    def job(self, key: IdempotencyKey) -> str:
-        return f"{key.run.subject or key.run.kind}: {key.run.status}"
+    def job(self, key: IdempotencyKey) -> SafeString:
+        page = reverse("admin:orchestration_run_change", args=[key.run_id])
+        return two_lines(link(page, key.run.subject or key.run.kind), status_badge(key.run.status))
 
     @admin.display(description="Made", ordering="created_at")
     def made(self, key: IdempotencyKey) -> SafeString | str:

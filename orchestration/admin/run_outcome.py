@@ -16,6 +16,7 @@ from unfold.admin import ModelAdmin
 
 from orchestration.admin.access import may_read_words
 from orchestration.admin.deliveries import COLOURS, shown_address
+from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact, Delivery, Run, RunEvent, TaskDefinition, TaskSchedule
 from orchestration.models.artifact import ArtifactRole
 from orchestration.models.delivery import DeliveryStatus
@@ -32,7 +33,7 @@ _FOLDERS: Final = {role: folder for folder, role in ROLES.items()}
 def run_outcome(run: Run, veil: str) -> dict[str, Any]:
     """The page's part on work that has a name. Empty for runs that only talk, but for their files.
 
-    At most five queries. veil: what stands in the place of words that may not be read.
+    At most six queries. veil: what stands in the place of words that may not be read.
     """
     files = [_file(row, run, veil) for row in run.artifacts.all()[:ROWS]]
     shown = {
@@ -43,6 +44,8 @@ def run_outcome(run: Run, veil: str) -> dict[str, Any]:
         return shown
     return {
         **shown,
+        "is_veiled": bool(veil),
+        "log_url": _log_url(run, veil),
         "params_text": veil or _pretty(_params(run.input)),
         "result_text": _result(run, veil),
         "callbacks": [_callback(row) for row in run.deliveries.all()[:ROWS]],
@@ -89,6 +92,14 @@ def _result(run: Run, veil: str) -> str:
     if data is None:
         return ""
     return veil or _pretty(data.get("value"))
+
+
+def _log_url(run: Run, veil: str) -> str:
+    """Where the lines of a task's log lie as one file; empty when there is none."""
+    if veil or run.kind != TASK.name or not run.is_final:
+        return ""
+    has_lines = RunEvent.objects.filter(run_id=run.pk, kind="log").exists()
+    return file_url(run.pk, _FOLDERS[ArtifactRole.DOWNLOAD], LOG_FILE) if has_lines else ""
 
 
 def _file(row: Artifact, run: Run, veil: str) -> dict[str, Any]:

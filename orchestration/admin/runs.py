@@ -165,8 +165,10 @@ class RunAdmin(ReadOnlyAdmin):
         return two_lines(duration_text(run.duration_ms), _how_it_went(run))
 
     @admin.display(description="Spent", ordering="cost_usd_micros")
-    def spent(self, run: Run) -> SafeString:
+    def spent(self, run: Run) -> SafeString | str:
         tokens = run.input_tokens + run.output_tokens
+        if not tokens and not run.cost_usd_micros:
+            return NONE
         cost = money_text(run.cost_usd_micros, tokens=tokens)
         return two_lines(cost, f"{count_text(tokens)} tokens")
 
@@ -187,7 +189,7 @@ def _why(run: Run) -> str:
 
 def _by(credential: str) -> str:
     """Jobs and tasks have no session; whoever asked used a key, or signed in."""
-    return f"by key {short_id(credential[4:])}" if credential.startswith("key:") else NONE
+    return f"by key {short_id(credential[4:])}" if credential.startswith("key:") else ""
 
 
 def _how_it_went(run: Run) -> str:
@@ -196,4 +198,4 @@ def _how_it_went(run: Run) -> str:
         return f"attempt {run.attempt}{most}"
     if run.first_output_ms is not None:
         return f"first word {duration_text(run.first_output_ms)}"
-    return NONE
+    return ""

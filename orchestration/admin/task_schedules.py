@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from agents_cfg.admin.forms import CheckedForm
 from orchestration.models import TaskSchedule
+from orchestration.selectors.task_types import task_types_all
 from orchestration.services.task_schedules import (
     task_schedule_begin,
     task_schedule_check,
@@ -19,7 +21,7 @@ from orchestration.services.task_schedules import (
 )
 from taskmapr.core.errors import Conflict
 from taskmapr.foundation.admin import ProductAdmin, confirmed_action
-from taskmapr.foundation.badges import link, two_lines, when
+from taskmapr.foundation.badges import link, status_badge, two_lines, when
 from taskmapr.foundation.figures import NONE
 
 
@@ -31,6 +33,28 @@ class TaskScheduleForm(CheckedForm):
         "timezone": "Time zone of the expression",
         "is_enabled": "Enabled",
     }
+    notes: ClassVar = {
+        "params": "As the type wants them, as JSON.",
+        "owner": "Its tasks work in this account's name.",
+        "cron": "Five fields, such as 30 6 * * 1-5. Empty: by the interval below.",
+        "every_s": "At least 10. One that is still open is not begun again.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, note in self.notes.items():
+            if name in self.fields:
+                self.fields[name].help_text = note
+        if "params" in self.fields:
+            self.fields["params"].widget.attrs["rows"] = 4
+        if "task_type" in self.fields:
+            self.fields["task_type"].widget = UnfoldAdminSelectWidget(choices=self._types())
+
+    def _types(self) -> list[tuple[str, str]]:
+        """Those that can be assigned, and the one that is chosen already."""
+        names = {made.name for made in task_types_all() if made.enabled}
+        chosen = self.instance.task_type
+        return [("", "Choose a type"), *((n, n) for n in sorted({*names, chosen} - {""}))]
 
 
 @confirmed_action(
@@ -90,4 +114,4 @@ class TaskScheduleAdmin(ProductAdmin):
         if run is None:
             return NONE
         url = reverse("admin:orchestration_run_change", args=[run.pk])
-        return two_lines(link(url, run.status), when(schedule.last_begun_at))
+        return two_lines(link(url, status_badge(run.status)), when(schedule.last_begun_at))

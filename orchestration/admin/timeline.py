@@ -20,6 +20,8 @@ from taskmapr.foundation.figures import bytes_text, count_text, duration_text
 #: Characters of a payload and of a summary that are shown.
 DETAIL_LENGTH: Final = 16_000
 SUMMARY_LENGTH: Final = 160
+#: Of a result, which a page shows whole elsewhere.
+EXCERPT_LENGTH: Final = 80
 SEALED: Final = "(sealed)"
 
 _TONES: Final = {
@@ -192,7 +194,8 @@ def _retrying(d: _Words) -> str:
 
 
 def _excerpt(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()[: 2 * SUMMARY_LENGTH]
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return text if len(text) <= EXCERPT_LENGTH else f"{text[:EXCERPT_LENGTH]}…"
 
 
 def _responded(d: _Words) -> str:
@@ -231,11 +234,12 @@ _SUMMARIES: Final[dict[str, Callable[[_Words], str]]] = {
     "run.started": lambda d: f"attempt {d['attempt']} on {d['worker']}",
     "run.retrying": _retrying,
     "result": lambda d: _excerpt(d["value"]),
+    "effect.begun": lambda d: f"{d['what']} is about to change the outside world",
     "run.paused": lambda d: f"waits for {len(d.items('approval_ids'))} answer(s)",
     "run.resumed": lambda d: f"goes on after the word of {d['by']}",
     "run.finished": _finished,
     "error": lambda d: f"{d['code']}: {d['message']}",
-    "metadata": lambda d: f"totals for {d['model']}",
+    "metadata": lambda d: f"totals for {d['model']}" if d["model"] else "totals",
     TEXT_DELTA: lambda d: str(d["text"]),
     "reasoning.started": lambda d: "thinking",
     REASONING_DELTA: lambda d: str(d["text"]),

@@ -21,6 +21,7 @@ from orchestration.intents.words import SHOWN
 from orchestration.log.store import events_all
 from orchestration.page.profile_rows import profile_view
 from orchestration.selectors.intents import agent_tools
+from orchestration.selectors.task_types import task_type_named
 from orchestration.targets.flows import FlowTarget
 from orchestration.tools.flows import flow_call
 from orchestration.tools.mcp_intents import mcp_call, mcp_resolve
@@ -116,9 +117,8 @@ class IntentEngine:
     async def _by_task(self, name: str) -> Any:
         """The task's function, under this run: its files and words are the job's."""
         held = self._held
-        held.claim = replace(
-            held.claim, subject=name, input={"params": dict(self._input["inputs"]), "settings": {}}
-        )
+        params = await in_database(_params, name, self._input["inputs"])
+        held.claim = replace(held.claim, subject=name, input={"params": params, "settings": {}})
         await TaskEngine(held).run()
         await held.writer.barrier()
         events = await in_database(events_all, held.run_id, held.claim.sealer)
@@ -170,6 +170,11 @@ def _tools() -> tuple[Mapping[str, ToolSpec], Mapping[str, Any]]:
     """The tools by name, and what the default profile lets them see."""
     view = profile_view(profile_choose(name=None, origin=None))
     return agent_tools(), {"knowledge": view.knowledge_options()}
+
+
+def _params(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the type is given: the inputs, with what it says of those that were left out."""
+    return task_type_named(name).params_of(inputs)
 
 
 def task_outcome(events: Iterable[Event], run_id: UUID) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import pytest
 
 from agents_cfg.selectors.fresh import fresh
 from orchestration.models import FlowMapping, ModeRule, Run
+from orchestration.selectors.task_types import catalogues
+from taskmapr.core.task_types import TaskType, task_types
 from taskmapr.core.tools import ToolContext, ToolRegistry, tool
 from taskmapr.foundation.http import breakers
 from tests.flowengine import Reply, playing
@@ -138,6 +140,21 @@ def test_a_type_of_task_is_an_intent(orchestrate: Call, call: Call) -> None:
 
     assert answer.status == 200, answer.json
     assert {"downloads", "screenshots"} <= answer.json["result"].keys()
+
+
+@pytest.mark.req("IN-50")
+def test_inputs_that_were_left_out_are_as_the_type_of_task_says(orchestrate: Call) -> None:
+    schema = {"type": "object", "properties": {"site": {"type": "string", "default": "esc"}}}
+    made = TaskType(name="told", handler=lambda params, ctx: dict(params), params_schema=schema)
+    task_types.add(made)
+    catalogues.forget()
+    try:
+        answer = orchestrate("task.told", {})
+    finally:
+        task_types.remove(["told"])
+        catalogues.forget()
+
+    assert answer.json["result"]["site"] == "esc"
 
 
 @pytest.mark.req("IN-13")
