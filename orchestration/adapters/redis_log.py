@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
@@ -118,6 +119,7 @@ class RedisLog:
         try:
             entries: Any = await self._client.xrange(stream_key(run_id), min=f"{after + 1}-0")
         except (RedisError, OSError) as error:
+            _unless_cancelled()
             raise QueueUnavailable("The live log cannot be read.") from error
         return [fields[b"e"] for _, fields in entries]
 
@@ -127,6 +129,14 @@ class RedisLog:
                 self._started.discard(parcel.run_id)
             else:
                 self._started.add(parcel.run_id)
+
+
+def _unless_cancelled() -> None:
+    """redis-py can make a time-out of a cancellation that comes while it connects: whoever was
+    cancelled must not go on all the same."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class RedisLogSync:
