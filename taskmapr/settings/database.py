@@ -111,7 +111,8 @@ def _tls_options(url: str, query: Mapping[str, str], tls: HostedTls) -> dict[str
 def _seconds(text: str | None) -> int:
     if text is None:
         return _CONNECT_TIMEOUT_S
-    if not text.isdigit() or int(text) == 0:
+    # Other scripts and superscripts have digits too, and what is longer is no time to wait.
+    if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) > 0):
         raise ImproperlyConfigured("connect_timeout must be a whole number of seconds above 0")
     return int(text)
 

@@ -134,6 +134,9 @@ def test_a_pool_is_bounded_and_its_connections_checked() -> None:
         "postgresql://u@h/d?sslmode=maybe",
         "postgresql://u@h/d?connect_timeout=soon",
         "postgresql://u@h/d?connect_timeout=0",
+        "postgresql://u@h/d?connect_timeout=\N{SUPERSCRIPT TWO}",
+        "postgresql://u@h/d?connect_timeout=\N{ARABIC-INDIC DIGIT THREE}",
+        f"postgresql://u@h/d?connect_timeout={'9' * 5_000}",
     ],
 )
 @pytest.mark.req("OV-61")
