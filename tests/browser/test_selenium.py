@@ -173,7 +173,7 @@ def test_without_a_browser_it_says_so_at_once(
     ):
         pytest.fail("opened")
 
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10
     assert not list(profiles.iterdir())
 
 

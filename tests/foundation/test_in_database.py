@@ -95,12 +95,17 @@ def test_a_connection_that_failed_is_checked_before_its_next_use(real_threads, m
 
 def test_does_not_block_the_loop(real_threads):
     async def calls():
-        slow = asyncio.ensure_future(in_database(time.sleep, 0.3))
-        started = time.monotonic()
-        await asyncio.sleep(0.01)
-        loop_was_free = time.monotonic() - started < 0.2
-        await slow
-        return loop_was_free
+        began, may_end = threading.Event(), threading.Event()
+
+        def wait():
+            began.set()
+            return may_end.wait(20)
+
+        slow = asyncio.ensure_future(in_database(wait))
+        while not began.is_set():
+            await asyncio.sleep(0.01)
+        may_end.set()  # by the loop, while the call is at work
+        return await slow
 
     assert asyncio.run(calls())
 

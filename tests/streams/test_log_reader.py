@@ -108,7 +108,7 @@ def test_from_any_cursor_through_any_losses_the_same_tail(
             if turn:
                 await asyncio.sleep(0)
         way.stored = events
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await reading
 
     assert asyncio.run(scenario()) == list(range(after + 1, len(events) + 1))
@@ -138,7 +138,7 @@ async def test_a_gap_is_filled_from_the_database_at_once() -> None:
     batches = way.reader().follow(RUN, known=events[:1], idle_s=60)
     await anext(batches)
     way.subscription.push(way.live[0])
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         assert [e.seq async for batch in batches for e in batch] == [2, 3, 4]
 
 
@@ -153,7 +153,7 @@ async def test_while_redis_is_away_the_database_is_asked_once_a_second() -> None
     await anext(batches)
     loop.call_later(0.1, setattr, way, "stored", events)
     way.asked = 0
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         assert [e.seq for e in await anext(batches)] == [2, 3]
     assert way.asked <= 3
 
@@ -178,13 +178,13 @@ async def test_a_process_that_begins_without_redis_follows_it_when_it_comes(
             batches = logs.reader.follow(claim.run_id, idle_s=60)
             assert [e.kind for e in await anext(batches)] == ["run.created"]
             await asyncio.to_thread(server.start)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while not logs.reader.announcements.is_up:
                     await asyncio.sleep(0.01)
             run = logs.open(claim)
             seen = await anext(batches)
             run.append_delta(TEXT_DELTA, "live")
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(20):
                 while seen[-1].kind != TEXT_DELTA:
                     seen = await anext(batches)
             await batches.aclose()
@@ -207,12 +207,12 @@ async def test_readers_of_many_runs_survive_a_restart_of_redis(
                 await anext(batches)
             server.stop()
             await asyncio.to_thread(server.start)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while not logs.reader.announcements.is_up:
                     await asyncio.sleep(0.01)
             for claim, batches in zip(claims, followed, strict=True):
                 run = logs.open(claim)
-                async with asyncio.timeout(1):
+                async with asyncio.timeout(20):
                     assert [e.kind for e in await anext(batches)] == ["run.started"]
                 await batches.aclose()
                 await run.barrier()

@@ -113,7 +113,7 @@ async def test_silence_is_given_up_in_time(server: ScriptedServer) -> None:
     with pytest.raises(ModelFailed, match=r"longer than 0\.2 s"):
         await embedder(server, "silent").embed(["tea"], timeout_s=0.2)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 async def test_nobody_there_and_a_malformed_address() -> None:

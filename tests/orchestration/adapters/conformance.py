@@ -66,7 +66,7 @@ class ModelPortConformance:
             base_url=more.pop("base_url", server.base_url),
             api_key=more.pop("api_key", KEY),
             adapter=self.adapter,
-            timeout_s=more.pop("timeout_s", 5.0),
+            timeout_s=more.pop("timeout_s", 30.0),
             extra=more.pop("extra", {}),
         )
         fields = {
@@ -260,20 +260,20 @@ class ModelPortConformance:
     async def test_silence_in_mid_answer_ends_in_time(
         self, model: ModelPort, server: ScriptedServer
     ) -> None:
-        failure, heard = await self.fail(model, server, "silent-2", timeout_s=0.4)
+        failure, heard = await self.fail(model, server, "silent-2", timeout_s=1.5)
         assert type(failure) is ModelFailed
         assert heard.of("text") == ["Here ", "is "]
 
     async def test_a_long_answer_may_take_longer_than_the_silence_allowed(
         self, model: ModelPort, server: ScriptedServer
     ) -> None:
-        response, _ = await self.ask(model, server, "bench-8x100", timeout_s=0.6)
+        response, _ = await self.ask(model, server, "bench-8x250", timeout_s=1.5)
         assert response.text.endswith("page. ")
 
     async def test_goes_on_after_a_silence_that_is_allowed(
         self, model: ModelPort, server: ScriptedServer
     ) -> None:
-        response, _ = await self.ask(model, server, "pause-2x0.4", timeout_s=2.0)
+        response, _ = await self.ask(model, server, "pause-2x0.4", timeout_s=20)
         assert response.text == "Here is what I "
 
     @pytest.mark.req("OV-23")
@@ -289,7 +289,7 @@ class ModelPortConformance:
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):
             await turn
-        await asyncio.to_thread(server.wait_for_state, "silent-1", "cut_by_client", timeout_s=2.0)
+        await asyncio.to_thread(server.wait_for_state, "silent-1", "cut_by_client", timeout_s=20)
 
 
 def assert_keeps_secrets(failure: BaseException | None) -> None:

@@ -36,7 +36,7 @@ def answering(body: bytes, status: int = 200) -> Iterator[int]:
 
 def test_lists_the_models_by_name() -> None:
     with answering(b'{"models":[{"name":"qwen3:8b"},{"name":"llama3.2:3b"},{}]}') as port:
-        assert ollama_models(port=port, timeout_s=2) == ["llama3.2:3b", "qwen3:8b"]
+        assert ollama_models(port=port, timeout_s=20) == ["llama3.2:3b", "qwen3:8b"]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_lists_the_models_by_name() -> None:
 )
 def test_something_else_on_the_port_is_no_ollama(body: bytes, status: int) -> None:
     with answering(body, status) as port:
-        assert ollama_models(port=port, timeout_s=2) == []
+        assert ollama_models(port=port, timeout_s=20) == []
 
 
 def test_nobody_there_is_no_ollama() -> None:
