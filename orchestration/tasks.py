@@ -16,6 +16,7 @@ from orchestration.services.pausing import approvals_expire as expire
 from orchestration.services.recovery import runs_recover as recover
 from orchestration.services.retention import retention_apply as apply_retention
 from orchestration.services.run_queue import runs_enqueue
+from orchestration.services.ssh_checks import ssh_check_run
 from orchestration.services.task_schedules import task_schedule_begin as begin_scheduled
 from orchestration.services.tool_servers import mcp_servers_check as check_mcp_servers
 from orchestration.services.tool_trials import tool_trial_run
@@ -91,3 +92,8 @@ def runs_meter() -> None:
 @shared_task(name=jobs.TASK_SCHEDULE_BEGIN, ignore_result=True)
 def task_schedule_begin(schedule_id: int) -> None:
     begin_scheduled(schedule_id=schedule_id)
+
+
+@shared_task(name=jobs.SSH_TARGET_CHECK, ignore_result=True)
+def ssh_target_check(target_id: int) -> None:
+    ssh_check_run(target_id=target_id, submit=executor().submit)

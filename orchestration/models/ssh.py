@@ -49,6 +49,10 @@ class SshTarget(models.Model):
     agent_may_use = models.BooleanField(default=False)
     #: Below which files may be read by `ssh.exec.peek`.
     path_prefixes = models.JSONField(default=path_prefixes, blank=True)
+    #: What an operator's test of the connection found; the key is what the host showed then.
+    checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    check_told = models.CharField(max_length=300, blank=True, default="", editable=False)
+    presented_key = models.TextField(blank=True, default="", editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)

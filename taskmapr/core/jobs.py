@@ -19,6 +19,8 @@ USERS_ERASE = "users.users_erase"
 MODEL_TRY = "agents_cfg.model_try"
 #: Calls a tool that reads for an operator.
 TOOL_TRY = "orchestration.tool_try"
+#: Signs in at a host for an operator.
+SSH_TARGET_CHECK = "orchestration.ssh_target_check"
 KNOWLEDGE_REFRESH = "memory.knowledge_refresh"
 KNOWLEDGE_EMBED = "memory.knowledge_embed"
 MEMORY_ITEMS_EMBED = "memory.items_embed"
@@ -55,6 +57,7 @@ JOB_NAMES = (
     USERS_ERASE,
     MODEL_TRY,
     TOOL_TRY,
+    SSH_TARGET_CHECK,
     KNOWLEDGE_REFRESH,
     KNOWLEDGE_EMBED,
     MEMORY_ITEMS_EMBED,

@@ -111,6 +111,16 @@ SIDEBAR = [
         _item("Batches at work", "lock_clock", "orchestration_batchlease"),
     ),
     _group(
+        "Hosts",
+        _item("SSH targets", "dns", "orchestration_sshtarget"),
+        _item("Deny rules", "block", "orchestration_commandrule")
+        | {
+            "active": lambda request: re.search(r"/commandrule/(?!check)", request.path) is not None
+        },
+        _page("Check a command", "rule", "ssh_command_check", "orchestration.view_commandrule"),
+        _item("Commands run", "terminal", "orchestration_sshaudit"),
+    ),
+    _group(
         "People",
         _item("Users", "person", "users_user"),
         _item("Groups", "group", "auth_group"),
