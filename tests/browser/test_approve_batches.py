@@ -267,7 +267,7 @@ def test_a_site_that_goes_away_after_an_approval_is_a_failed_batch(
     assert len(ctx.effects) == 1
 
 
-@pytest.mark.req("TQ-30", "TQ-32")
+@pytest.mark.req("TQ-30", "TQ-32", "TQ-S10")
 def test_without_a_browser_it_fails_at_once(ctx: RecordingContext, opener: Opener) -> None:
     opener.fault = BrowserUnavailable("There is no chromium.")
 

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.e2e
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 FLOW_S = 4.0
-SYNC_S = 2.0
+#: Long enough for a cold worker on a busy machine: answers within it are 200.
+SYNC_S = 6.0
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def test_fifty_equal_requests_at_once_run_once(stack: Stack) -> None:
 
 @pytest.mark.req("IN-S4")
 def test_a_slow_tool_that_is_asked_for_twice_is_one_job(stack: Stack) -> None:
-    inputs = {"seconds": SYNC_S * 2.5, "name": "twice"}
+    inputs = {"seconds": SYNC_S + 2, "name": "twice"}
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda n: orchestrate(stack, "test.slow", inputs, web=n), (0, 1)))
 
@@ -178,16 +179,16 @@ def test_a_slow_workflow_is_a_job_and_one_that_is_too_slow_times_out(
     slow, never = threading.Event(), threading.Event()
     engine.replies = [answering({"classified": 1}, until=slow), answering({}, until=never)]
     try:
-        accepted = orchestrate(stack, "gmail.triage", {"since": "slow"})
+        accepted = orchestrate(stack, "gmail.triage", {"since": "slow"}, **{"async": True})
         assert accepted.status == 202
         told = accepted.json()
         assert accepted.headers["Location"] == told["status_url"]
         job_id = told["job_id"]
-        assert job(stack, job_id)["status"] == "running"
+        wait_until(lambda: job(stack, job_id)["status"] == "running")
         slow.set()
         assert job_over(stack, job_id)["result"] == {"classified": 1}
 
-        accepted = orchestrate(stack, "gmail.triage", {"since": "never"})
+        accepted = orchestrate(stack, "gmail.triage", {"since": "never"}, **{"async": True})
         late = job_over(stack, accepted.json()["job_id"])
         assert (late["status"], late["error"]["code"]) == ("timeout", "timed_out")
     finally:
@@ -332,6 +333,31 @@ def test_a_decorated_function_is_listed_and_callable(stack: Stack) -> None:
     assert set(listed["inputs_schema"]["required"]) == {"seconds", "name"}
     told = orchestrate(stack, "test.slow", {"seconds": 0, "name": "now"}).json()
     assert told["result"] == {"name": "now"}
+
+
+@pytest.mark.req("IN-S6")
+def test_a_command_is_only_told_until_it_is_confirmed_and_some_never_run(stack: Stack) -> None:
+    inputs = {"host": "server.com", "command": "rm -rf /"}
+    dry = orchestrate(stack, "ssh.exec", inputs)
+    told = dry.json()
+    assert (dry.status, told["dry_run"], told["result"]["dry_run"]) == (200, True, True)
+    assert told["note"] == told["result"]["note"] == "Set confirm_dangerous=true"
+    assert told["result"]["denied"] is True
+
+    sure = orchestrate(stack, "ssh.exec", {**inputs, "confirm_dangerous": True})
+    assert (sure.status, sure.json()["code"]) == (403, "command_denied")
+    said = orchestrate(stack, "ssh.exec", {**inputs, "confirm_dangerous": "true"})
+    assert said.status == 422
+
+
+@pytest.mark.req("IN-S15")
+def test_a_model_that_is_down_is_told_after_it_was_tried_again(stack: Stack) -> None:
+    body = {"prompt": "Hello", "model": "status-500"}
+    begun = orchestrate(stack, "agent.ask", body, **{"async": True}).json()
+
+    over = job_over(stack, begun["job_id"])
+    assert (over["status"], over["error"]["code"]) == ("error", "llm_unavailable")
+    assert len(stack.models.requests("status-500")) > 1
 
 
 @pytest.mark.req("IN-S15")

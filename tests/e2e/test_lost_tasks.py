@@ -52,7 +52,7 @@ def task_start(stack: Stack, name: str, queue: str, params: dict[str, Any]) -> s
     return done.stdout.strip().splitlines()[-1]
 
 
-@pytest.mark.req("TQ-18")
+@pytest.mark.req("TQ-18", "TQ-S13")
 def test_a_task_that_may_be_repeated_is_done_by_the_next_worker(stack: Stack) -> None:
     run_id = task_start(stack, "test_task", "default", {"duration_s": 6, "steps": 60})
     wait_until(lambda: "progress" in stack.kinds(run_id), timeout_s=PATIENCE_S)

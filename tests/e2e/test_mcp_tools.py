@@ -117,6 +117,26 @@ def test_a_tool_outside_the_list_or_the_profile_cannot_be_called(
     assert (done["ok"], done["name"]) == (False, name)
 
 
+@pytest.mark.req("IN-S10")
+def test_a_tool_is_an_intent_while_its_server_is_there(stack: Stack, served: McpProcess) -> None:
+    def orchestrate(intent: str, **inputs: Any) -> tuple[int, dict[str, Any]]:
+        answer = stack.post("/orchestrate", {"intent": intent, "inputs": inputs})
+        return answer.status, answer.json()
+
+    status, told = orchestrate("mcp:base/echo", text="hello")
+    assert (status, told["mode"]) == (200, "mcp")
+    assert told["result"]["content"] == [{"type": "text", "text": "hello"}]
+    assert told["result"]["is_error"] is False
+    status, told = orchestrate("mcp:base/wipe")
+    assert (status, told["code"]) == (403, "tool_not_allowed")
+
+    served.kill()
+    status, told = orchestrate("mcp:base/echo", text="anybody?")
+    assert (status, told["code"]) == (503, "mcp_unavailable")
+    status, told = orchestrate("my.operation", param1="x", param2=1)
+    assert (status, told["mode"]) == (200, "agent")
+
+
 @pytest.mark.req("OV-45")
 def test_the_user_is_the_runs_whatever_the_model_says(stack: Stack, served: McpProcess) -> None:
     done = ask(stack, "who am I", "mcp_base_whoami", user_id="somebody-else", greeting="hi")

@@ -67,7 +67,7 @@ class Shown:
         return self.value("taskmapr_dependency_up", name=name)
 
 
-@pytest.mark.req("OV-67", "TQ-40")
+@pytest.mark.req("OV-67", "TQ-40", "TQ-S15")
 def test_everything_has_its_name_and_type() -> None:
     assert {family.name: family.type for family in Shown().families} == NAMES
 

@@ -76,7 +76,7 @@ def approved(stack: Stack) -> set[int]:
     return {row["number"] for row in rows} - {11, 12, 13, 14, 15}
 
 
-@pytest.mark.req("TQ-28", "TQ-29", "TQ-30", "TQ-33")
+@pytest.mark.req("TQ-28", "TQ-29", "TQ-30", "TQ-33", "TQ-S9", "TQ-S10")
 def test_approves_what_can_be_approved_and_says_what_became_of_the_rest(
     site: Site, stack: Stack, context: Callable[[], RecordingContext]
 ) -> None:
@@ -106,7 +106,7 @@ def test_approves_what_can_be_approved_and_says_what_became_of_the_rest(
     assert outcomes(work(context(), 1, 2, auto_approve=True)) == ["already_approved"] * 2
 
 
-@pytest.mark.req("TQ-30")
+@pytest.mark.req("TQ-30", "TQ-S10")
 def test_a_wrong_password_and_wrong_selectors_are_told_apart(
     site: Site, stack: Stack, settings: Any, context: Callable[[], RecordingContext]
 ) -> None:
@@ -180,7 +180,7 @@ def browsers_left() -> list[str]:
     return found
 
 
-@pytest.mark.req("TQ-15", "TQ-18", "TQ-29", "TQ-32")
+@pytest.mark.req("TQ-15", "TQ-18", "TQ-29", "TQ-32", "TQ-S13")
 def test_a_task_that_is_killed_after_an_approval_is_lost_and_keeps_what_it_did(
     site: Site, stack: Stack, browser_worker: ServiceProcess
 ) -> None:

@@ -22,7 +22,7 @@ def test_the_document_is_served_as_it_is(path: str) -> None:
     assert json.loads(answer.content)["openapi"] == "3.1.0"
 
 
-@pytest.mark.req("OV-58")
+@pytest.mark.req("OV-58", "TQ-S15")
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_loads_nothing_from_elsewhere(path: str) -> None:
     answer = Client().get(path)

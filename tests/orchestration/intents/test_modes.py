@@ -182,7 +182,7 @@ def dangerous(registry: ToolRegistry) -> list[dict[str, Any]]:
     return calls
 
 
-@pytest.mark.req("IN-13")
+@pytest.mark.req("IN-13", "IN-S19")
 def test_a_model_only_tries_what_is_dangerous(
     orchestrate: Call, dangerous: list[dict[str, Any]]
 ) -> None:
