@@ -24,6 +24,7 @@ from orchestration.selectors.analytics import (
     errors_by_code,
     models_used,
     open_work,
+    running_tasks,
     tools_used,
 )
 from taskmapr.core import wired
@@ -32,6 +33,8 @@ from taskmapr.core.ports import WorkerInfo
 from taskmapr.foundation.figures import NONE, UNKNOWN, count_text, duration_text, money_text
 
 DEFAULT_WINDOW: Final = "24h"
+#: Tasks that are named as running; the number has all.
+RUNNING_TASKS: Final = 20
 #: Models in a chart; the table has all.
 CHARTED_MODELS: Final = 7
 
@@ -216,6 +219,7 @@ def _open() -> dict[str, Any]:
         "work": open_work(),
         "workers": workers,
         "queues": sorted(depths.items()),
+        "tasks": running_tasks(RUNNING_TASKS),
         "dependencies": _dependencies(has_redis, len(workers)),
     }
 

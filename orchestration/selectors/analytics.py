@@ -14,7 +14,8 @@ from django.db.models import Count, Min
 from orchestration.models import Approval, Run
 from orchestration.models.approval import ApprovalStatus
 from taskmapr.core.ids import uuid7_floor
-from taskmapr.core.run_state import OPEN_STATUSES
+from taskmapr.core.run_kinds import TASK
+from taskmapr.core.run_state import OPEN_STATUSES, RUNNING
 
 #: Runs whose tool calls are counted: their events have to be read.
 TOOL_RUNS: Final = 1_000
@@ -117,6 +118,18 @@ class ToolUse:
     tool: str
     calls: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningTask:
+    """A task that a worker carries out now."""
+
+    id: UUID
+    task_type: str
+    queue: str
+    attempt: int
+    started_at: datetime
+    worker_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +269,20 @@ def open_work() -> OpenWork:
         oldest_queued_at=rows.get("queued", (0, None))[1],
         waiting_for_people=Approval.objects.filter(status=ApprovalStatus.OPEN).count(),
     )
+
+
+def running_tasks(most: int) -> list[RunningTask]:
+    """Those that run for the longest, at most so many."""
+    running = Run.objects.filter(kind=TASK.name, status=RUNNING, started_at__isnull=False)
+    columns = ("pk", "subject", "queue", "attempt", "started_at", "lease_owner")
+    return [
+        RunningTask(
+            id=pk, task_type=subject, queue=queue, attempt=attempt, started_at=at, worker_id=owner
+        )
+        for pk, subject, queue, attempt, at, owner in running.order_by("started_at").values_list(
+            *columns
+        )[:most]
+    ]
 
 
 def runs_since_id(since: datetime) -> UUID:

@@ -109,7 +109,7 @@ def test_they_become_ready_serve_and_end_when_asked(migrated: dict[str, str], pl
             process.signal(signal.SIGTERM)
         ended = {name: process.wait() for name, process in processes.items()}
         # uvicorn ends by the signal itself, when it has said goodbye.
-        assert ended == {"web": -signal.SIGTERM, "worker": 0, "beat": 0}
+        assert ended == {"web": -signal.SIGTERM, "worker": 0, "worker-browser": 0, "beat": 0}
 
 
 @pytest.mark.parametrize("command", ["web", "worker", "beat"])

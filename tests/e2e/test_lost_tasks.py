@@ -1,9 +1,11 @@
-"""Workers that are killed with tasks under way: what becomes of these, and of their processes."""
+"""Workers that end with tasks under way: what becomes of these, and of their processes."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,41 @@ def test_a_task_that_may_be_repeated_is_done_by_the_next_worker(stack: Stack) ->
 
     ended = stack.wait_for_end(run_id, timeout_s=PATIENCE_S)
     assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
+
+
+@pytest.mark.req("TQ-19")
+def test_a_worker_that_is_asked_to_stop_hands_its_task_to_the_next_one(stack: Stack) -> None:
+    """It gives the task its time first, and is gone within half a minute."""
+    run_id = task_start(stack, "test_task", "default", {"duration_s": 8, "steps": 80})
+    wait_until(lambda: "progress" in stack.kinds(run_id), timeout_s=PATIENCE_S)
+    stopped = stack.holder(run_id)
+
+    stopped.signal(signal.SIGTERM)
+    assert stopped.wait(timeout_s=30) == 0
+    handed_back = stack.run(run_id)
+    stack.start()
+
+    assert handed_back["status"] == "running"
+    assert handed_back["lease_expires_at"] <= datetime.now(UTC)
+    ended = stack.wait_for_end(run_id, timeout_s=PATIENCE_S)
+    assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
+
+
+@pytest.mark.req("TQ-36")
+def test_the_steps_of_tasks_are_in_a_file_and_in_what_the_worker_writes(stack: Stack) -> None:
+    run_id = task_start(stack, "test_task", "default", {"duration_s": 0, "steps": 1})
+    stack.wait_for_end(run_id, timeout_s=PATIENCE_S)
+
+    def steps(file: Path) -> list[dict[str, Any]]:
+        lines = [line for line in file.read_bytes().splitlines() if run_id.encode() in line]
+        told = [orjson.loads(line) for line in lines]
+        return [line for line in told if line["task_id"] == run_id]
+
+    file = stack.place / "logs" / "automation.log"
+    wait_until(lambda: file.exists() and len(steps(file)) == 2, timeout_s=PATIENCE_S)
+    assert [line["event"] for line in steps(file)] == ["started", "completed"]
+    assert steps(file)[-1]["duration_ms"] >= 0
+    wait_until(lambda: len(steps(stack.workers[0].log)) == 2, timeout_s=PATIENCE_S)
 
 
 @pytest.mark.req("TQ-15", "TQ-18")

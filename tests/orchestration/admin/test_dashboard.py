@@ -164,6 +164,29 @@ def test_shows_what_waits_and_who_works(
     assert "3 / 600" in admin_client.get(HOME).content.decode()
 
 
+@pytest.mark.req("TQ-37")
+def test_names_tasks_that_run_and_queues_that_workers_serve(
+    admin_client: Client,
+    start: Callable[..., Run],
+    hold: Callable[[UUID], Claim],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = start(kind="task", subject="nightly", session_id=None, queue="long")
+    hold(running.pk)
+    waiting = start(kind="task", subject="later", session_id=None, queue="long")
+    queues = ("browser", "long")
+    worker = WorkerInfo(worker_id="w2", running=1, slots=600, host="h1", pid=7, queues=queues)
+    monkeypatch.setattr(type(wired.ports().signals), "workers", lambda self: [worker])
+
+    (shown,) = figures(admin_client)["open"]["tasks"]
+    page = admin_client.get(HOME).content.decode()
+
+    assert (shown.id, shown.task_type, shown.queue) == (running.pk, "nightly", "long")
+    assert f"{running.pk}/change" in page
+    assert str(waiting.pk) not in page
+    assert "<code>browser</code>, <code>long</code>" in page
+
+
 def test_opens_without_redis_and_says_so(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
