@@ -26,6 +26,7 @@ NAMES = {
     "taskmapr_circuit_state": "gauge",
     "taskmapr_dependency_up": "gauge",
     "taskmapr_tool_calls": "counter",
+    "taskmapr_tool_cost": "counter",
     "taskmapr_intents": "counter",
     "taskmapr_intent_duration_seconds": "histogram",
     "taskmapr_idempotent_replays": "counter",
