@@ -13,18 +13,22 @@ from urllib.parse import quote
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 
 from orchestration.dialects.task_log import LOG_FILE, MEDIA_TYPE, lines_of, log_bytes
 from orchestration.dialects.task_result import UrlOf
 from orchestration.log.store import events_all
 from orchestration.models import Artifact, Run
 from orchestration.models.artifact import ArtifactRole
+from taskmapr.core import wired
 from taskmapr.core.errors import FileNotFound
-from taskmapr.core.run_kinds import TASK
+from taskmapr.core.run_kinds import INTENT, TASK
 from taskmapr.foundation.crypto import signing_keys
 
 #: The folder in a file's address, by what the file is. Files of other roles have no address.
 ROLES: Final = {"screenshots": ArtifactRole.SCREENSHOT, "results": ArtifactRole.DOWNLOAD}
+#: Kinds of runs whose files are told to their owners: an intent may execute a type of task.
+WITH_FILES: Final = (TASK.name, INTENT.name)
 #: Addresses made within so many seconds are the same, so that browsers keep what they fetched.
 _STEP_S: Final = 60
 
@@ -61,7 +65,7 @@ def file_of_task(*, task_id: UUID, folder: str, name: str) -> Artifact:
     """Raises FileNotFound, also when its bytes are gone."""
     found = Artifact.objects.filter(
         run_id=task_id,
-        run__kind=TASK.name,
+        run__kind__in=WITH_FILES,
         name=name,
         role=ROLES[folder],
         erased_at__isnull=True,
@@ -71,10 +75,24 @@ def file_of_task(*, task_id: UUID, folder: str, name: str) -> Artifact:
     return found
 
 
+def files_require_reader(*, task_id: UUID, user_id: UUID, sees_all: bool) -> None:
+    """Raises FileNotFound unless the run is the reader's own, or not sealed and all may be seen."""
+    whose = Q(owner_id=user_id)
+    if sees_all:
+        whose |= Q(is_sealed=False)
+    if not Run.objects.filter(whose, pk=task_id, kind__in=WITH_FILES).exists():
+        raise FileNotFound
+
+
 def log_of_task(task_id: UUID) -> tuple[Artifact, bytes]:
     """The file of all lines, made of the task's log. Raises FileNotFound: also without a line, or
     when the log's time is over."""
-    data = log_bytes(lines_of(events_all(task_id))) if _is_task(task_id) else b""
+    runs = Run.objects.filter(pk=task_id, kind__in=WITH_FILES)
+    run = runs.only("owner_id", "is_sealed").first()
+    if run is None:
+        raise FileNotFound
+    sealer = wired.ports().sealers.for_user(run.owner_id) if run.is_sealed else None
+    data = log_bytes(lines_of(events_all(task_id, sealer)))
     if not data:
         raise FileNotFound
     digest = hashlib.sha256(data).hexdigest()
@@ -87,10 +105,6 @@ def log_of_task(task_id: UUID) -> tuple[Artifact, bytes]:
         created_at=datetime.now(UTC),
     )
     return file, data
-
-
-def _is_task(task_id: UUID) -> bool:
-    return Run.objects.filter(pk=task_id, kind=TASK.name).exists()
 
 
 def _signature(key: bytes, what: str, expires: int) -> str:

@@ -136,10 +136,16 @@ def test_a_type_of_task_is_an_intent(orchestrate: Call, call: Call) -> None:
     listed = {line["name"]: line for line in call("GET", "/intents").json["intents"]}
     assert listed["task.test_task"]["modes"] == ["agent"]
 
-    answer = orchestrate("task.test_task", {"message": "hello"})
+    answer = orchestrate("task.test_task", {"message": "hello", "screenshot": True})
 
     assert answer.status == 200, answer.json
-    assert {"downloads", "screenshots"} <= answer.json["result"].keys()
+    result = answer.json["result"]
+    (log,) = result["downloads"]
+    assert result["screenshots"]
+    for file in (log, *result["screenshots"]):
+        assert call("GET", file["url"]).status == 200
+        assert call("GET", file["url"], user=None).status == 404
+    assert b"step 3 of 3" in call("GET", log["url"]).body
 
 
 @pytest.mark.req("IN-50")
