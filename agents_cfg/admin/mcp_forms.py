@@ -74,6 +74,7 @@ class ToolForm(CheckedForm):
         "inject_user_id": "Knows the user",
         "timeout_s": "Seconds for a call",
         "cost_usd_micros": "Cost per call",
+        "cost_usd_micros_per_s": "Cost per second",
     }
 
     class Meta:
@@ -86,4 +87,5 @@ class ToolForm(CheckedForm):
             "inject_user_id",
             "timeout_s",
             "cost_usd_micros",
+            "cost_usd_micros_per_s",
         )

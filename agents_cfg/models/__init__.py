@@ -9,7 +9,7 @@ from agents_cfg.models.overlay_profile import (
 )
 from agents_cfg.models.overlay_profile_version import OverlayProfileVersion
 from agents_cfg.models.secret import Secret
-from agents_cfg.models.tool import Tool, ToolDanger
+from agents_cfg.models.tool import Tool, ToolDanger, ToolPrice
 
 # Migrations name the two functions by this path.
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Secret",
     "Tool",
     "ToolDanger",
+    "ToolPrice",
     "TrialStatus",
     "default_tools",
     "everything",

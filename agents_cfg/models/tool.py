@@ -58,6 +58,11 @@ class Tool(models.Model):
         blank=True,
         help_text="Millionths of a US dollar per call; empty: as its author says",
     )
+    cost_usd_micros_per_s = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="And per second of a call; empty: as its author says",
+    )
     #: What its server said of it when an operator allowed it. Schema null: nobody did, or somebody
     #: took it back since.
     allowed_summary = models.TextField(blank=True, default="", editable=False)
@@ -85,3 +90,12 @@ class Tool(models.Model):
     def is_changed(self) -> bool:
         """It was allowed, and lost that because its server says something else of it now."""
         return not self.is_enabled and self.allowed_schema is not None
+
+
+class ToolPrice(Tool):
+    """The same row, as a line of the list of prices."""
+
+    class Meta:
+        proxy = True
+        ordering = ["name"]
+        verbose_name = "price"

@@ -24,6 +24,7 @@ _WORDS: Final = (
     "inject_user_id",
     "timeout_s",
     "cost_usd_micros",
+    "cost_usd_micros_per_s",
 )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
+
 from agents_cfg.selectors.fresh import fresh
-from billing.models import Quota, QuotaScope
+from billing.models import Quota, QuotaPeriod, QuotaScope, QuotaUse
 from taskmapr.core.ports import AskedRun
 from taskmapr.core.tools import is_named
 
@@ -51,6 +54,16 @@ def limits_for(asked: AskedRun) -> list[tuple[Limit, str]]:
         return []
     found = ((limit, limit.principal_of(asked)) for limit in known)
     return [(limit, principal) for limit, principal in found if principal is not None]
+
+
+def uses_now() -> QuerySet[QuotaUse]:
+    """What is counted in the periods that are under way, by the database's clock."""
+    today = RawSQL("(now() AT TIME ZONE 'UTC')::date", [])
+    month = RawSQL("date_trunc('month', now() AT TIME ZONE 'UTC')::date", [])
+    return QuotaUse.objects.filter(
+        Q(quota__period=QuotaPeriod.DAY, starts_on=today)
+        | Q(quota__period=QuotaPeriod.MONTH, starts_on=month)
+    )
 
 
 def _limits() -> tuple[Limit, ...]:

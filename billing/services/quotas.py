@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from billing.models import Quota, QuotaUse
+from agents_cfg.selectors.fresh import fresh
+from billing.models import Quota, QuotaScope, QuotaUse
 from billing.selectors.quotas import Limit, limits_for
-from taskmapr.core.errors import QuotaExceeded
+from taskmapr.core.errors import InvalidInput, QuotaExceeded
 from taskmapr.core.ports import AskedRun
 from taskmapr.foundation.figures import money_text
 
@@ -216,8 +217,23 @@ def quotas_settle(runs: Sequence[Settled]) -> None:
         )
 
 
+def quota_check(quota: Quota) -> None:
+    """Raises InvalidInput with every member that cannot be."""
+    problems = []
+    if quota.user_id is not None and quota.scope != QuotaScope.USER:
+        problems.append(("user", "is only for quotas of users"))
+    if quota.api_key_id is not None and quota.scope != QuotaScope.KEY:
+        problems.append(("api_key", "is only for quotas of keys"))
+    if quota.max_calls is quota.max_tokens is quota.max_cost_usd_micros is None:
+        problems.append(("max_calls", "limit calls, tokens or money"))
+    if problems:
+        raise InvalidInput.of(*problems)
+
+
 def quota_save(*, quota: Quota, by: str) -> Quota:
-    """Store it; processes heed it within two seconds."""
+    """Store it; processes heed it within two seconds. Raises InvalidInput."""
+    quota_check(quota)
     quota.save()
+    transaction.on_commit(fresh.forget)
     logger.info("quota %s (%s) saved by %s", quota.pk, quota, by)
     return quota

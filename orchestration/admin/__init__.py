@@ -7,6 +7,8 @@ from orchestration.admin import (
     erased,
     flows,
     intents,
+    prices,
+    quotas,
     runs,
     sessions,
     sites,
@@ -14,6 +16,7 @@ from orchestration.admin import (
     task_schedules,
     task_types,
     tools,
+    usage,
     webhook_secrets,
 )
 
@@ -26,6 +29,8 @@ __all__ = [
     "erased",
     "flows",
     "intents",
+    "prices",
+    "quotas",
     "runs",
     "sessions",
     "sites",
@@ -33,5 +38,6 @@ __all__ = [
     "task_schedules",
     "task_types",
     "tools",
+    "usage",
     "webhook_secrets",
 ]

@@ -71,6 +71,7 @@ class ToolAdmin(ProductAdmin):
                     "inject_user_id",
                     "timeout_s",
                     "cost_usd_micros",
+                    "cost_usd_micros_per_s",
                 ),
                 "description": (
                     "A tool that is not allowed is neither offered nor called, whatever profiles"

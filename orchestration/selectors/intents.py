@@ -318,6 +318,7 @@ def _offered(caller: Caller) -> Iterator[IntentTool]:
                 source=f"MCP server {tool.server.name}",
                 danger=tool.danger,
                 cost_usd_micros=tool.cost_usd_micros or 0,
+                cost_usd_micros_per_s=tool.cost_usd_micros_per_s or 0,
             )
     if known.servers:
         for name in (MCP_SERVERS, MCP_TOOLS):

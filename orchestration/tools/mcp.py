@@ -27,6 +27,7 @@ def mcp_tool_spec(tool: Tool, server: McpServer) -> ToolSpec:
         needs_approval=tool.needs_approval,
         timeout_s=tool.timeout_s or server.call_timeout_s,
         cost_usd_micros=tool.cost_usd_micros or 0,
+        cost_usd_micros_per_s=tool.cost_usd_micros_per_s or 0,
         is_foreign=True,
     )
 

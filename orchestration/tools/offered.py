@@ -166,6 +166,9 @@ def _as_said(spec: ToolSpec, row: Tool | None) -> ToolSpec:
         "cost_usd_micros": spec.cost_usd_micros
         if row.cost_usd_micros is None
         else row.cost_usd_micros,
+        "cost_usd_micros_per_s": spec.cost_usd_micros_per_s
+        if row.cost_usd_micros_per_s is None
+        else row.cost_usd_micros_per_s,
     }
     is_same = all(getattr(spec, name) == value for name, value in wanted.items())
     return spec if is_same else replace(spec, **wanted)

@@ -121,6 +121,12 @@ SIDEBAR = [
         _item("Commands run", "terminal", "orchestration_sshaudit"),
     ),
     _group(
+        "Usage",
+        _item("Usage", "bar_chart", "billing_usage"),
+        _item("Quotas", "speed", "billing_quota"),
+        _item("Prices", "payments", "agents_cfg_toolprice"),
+    ),
+    _group(
         "People",
         _item("Users", "person", "users_user"),
         _item("Groups", "group", "auth_group"),
