@@ -94,8 +94,13 @@ def _filled(text: str, known: dict[str, str]) -> str:
     return text
 
 
+OF_TASKS = ("/assign-task", "/result/", "/tasks", "/static/")
+
+
 def test_every_path_is_described() -> None:
     routes = {"/" + re.sub(r"<str:(\w+)>", r"{\1}", str(p.pattern)) for p in urlpatterns}
+    # Those of tasks are in a document of their own.
+    routes = {route for route in routes if not route.startswith(OF_TASKS)}
     listed = {row[1].strip("`") for row in table_rows(TEXT, "") if len(row) == 3}
 
     assert routes <= listed
