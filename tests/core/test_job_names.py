@@ -12,6 +12,7 @@ ASKED_FOR = {
     jobs.RUN_EXECUTE_STANDBY,
     jobs.MODEL_TRY,
     jobs.TOOL_TRY,
+    jobs.SSH_TARGET_CHECK,
 }
 
 

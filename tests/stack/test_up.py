@@ -153,7 +153,8 @@ def test_tasks_with_processes_of_their_own_have_a_worker_of_their_own(up: Up) ->
     while (health := health_of(up.port))["workers"] < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
 
-    assert health["workers"] == 2
+    # A worker that another test has stopped may count for some seconds more.
+    assert health["workers"] >= 2
     assert set(health["queue_depth"]) >= {"runs.overlay", "agent", "default", "browser", "long"}
 
 
