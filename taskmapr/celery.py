@@ -8,8 +8,11 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_init, worker_shutdown
 
+from taskmapr.foundation.broker import transport_install
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
 
+transport_install()
 app = Celery("taskmapr")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -99,6 +99,9 @@ def test_they_become_ready_serve_and_end_when_asked(migrated: dict[str, str], pl
             ending.callback(process.end)
             process.start()
         wait_until(lambda: _ready(migrated["PORT"]), timeout_s=PATIENCE_S)
+        for name in ("worker", "worker-browser"):
+            log = processes[name].log
+            wait_until(lambda log=log: " ready." in log.read_text(), timeout_s=PATIENCE_S)
 
         _carry_out(["deploy/healthcheck.py"], migrated)
         _carry_out(["deploy/worker_healthcheck.py"], migrated)

@@ -157,3 +157,9 @@ def test_while_nobody_can_tell_who_reads_no_run_is_cancelled(stack: Stack) -> No
         stack.redis_server.start()
     stream.rest()
     assert stream.frames[-1].data["status"] == "succeeded"
+
+
+@pytest.mark.req("OV-64", "TQ-18")
+def test_none_of_it_ended_a_worker(stack: Stack) -> None:
+    """Last in this file: a worker that ends takes the runs it carries with it."""
+    assert "Unrecoverable error" not in stack.logs()

@@ -52,6 +52,8 @@ def test_a_replay_shows_the_answer_grow(admin: Console, stack: Stack) -> None:
     stack.models.script("scripted", {"text": ["One ", "two."], "pause_after": 1, "pause_s": 1})
     stream = stack.ask("Count", model="scripted")
     stream.rest()
+    # The stream is over a moment before the last rows are written.
+    stack.wait_for_end(stream.run_id)
     admin.browser.get(f"{admin.base}/admin/orchestration/run/{stream.run_id}/replay/")
     assert admin.one("#replay-answer").text == "One two."
 
