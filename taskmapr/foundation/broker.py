@@ -26,7 +26,7 @@ class _QoS(redis.QoS):
         if client is None and getattr(self.channel.connection, "client", None) is None:
             self._delivered.clear()
             return
-        super().restore_unacked(client)
+        super().restore_unacked(client)  # type: ignore[no-untyped-call]
 
 
 class _Channel(redis.Channel):
