@@ -1,12 +1,16 @@
-"""Which adapter answers for an endpoint, and where an OpenAI-compatible model is."""
+"""Which adapter answers for an endpoint, where an OpenAI-compatible model is, and whether it is
+left alone because it failed again and again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
-from taskmapr.core.errors import ModelNotConfigured
+from taskmapr.core.errors import ModelFailed, ModelNotConfigured
 from taskmapr.core.ports import ModelEndpoint, ModelPort, ModelRequest, ModelResponse, ModelSink
+from taskmapr.foundation.http.breakers import GuardedCall, circuit
 
 AdapterName = Literal["openai", "litellm", "offline"]
 
@@ -46,6 +50,40 @@ def address_of(endpoint: ModelEndpoint) -> tuple[str, str]:
     return (endpoint.base_url or _OPENAI).rstrip("/"), endpoint.model
 
 
+def service_of(endpoint: ModelEndpoint) -> str:
+    """The name of the provider's circuit: `model:<host>`, with a port that the address names, or
+    `model:<provider>` where LiteLLM knows the address."""
+    if adapter_of(endpoint) == "litellm" and not endpoint.base_url:
+        return f"model:{endpoint.model.partition('/')[0]}"
+    try:
+        where = urlsplit(address_of(endpoint)[0])
+        port = where.port
+    except ValueError:
+        return "model:?"
+    return f"model:{where.hostname or '?'}{f':{port}' if port is not None else ''}"
+
+
+def _is_outage(error: BaseException) -> bool:
+    """What a request did wrong, a wrong key and too many requests are no outage."""
+    return isinstance(error, ModelFailed) and error.is_outage and not error.permanent
+
+
+@dataclass(slots=True)
+class _Probing:
+    """A sink that says with the first word of a long answer that the provider works again."""
+
+    sink: ModelSink
+    call: GuardedCall
+
+    def text(self, delta: str) -> None:
+        self.call.works()
+        self.sink.text(delta)
+
+    def reasoning(self, delta: str) -> None:
+        self.call.works()
+        self.sink.reasoning(delta)
+
+
 @runtime_checkable
 class Closable(Protocol):
     """An adapter that keeps connections open between requests."""
@@ -67,7 +105,16 @@ class RoutedModel:
 
     async def respond(self, request: ModelRequest, sink: ModelSink) -> ModelResponse:
         """See ModelPort. Raises ModelNotConfigured when the adapter is not there."""
-        adapter = self._adapters.get(name := adapter_of(request.endpoint))
+        endpoint = request.endpoint
+        adapter = self._adapters.get(name := adapter_of(endpoint))
         if adapter is None:
             raise ModelNotConfigured(f"The model adapter {name!r} is not available here.")
-        return await adapter.respond(request, sink)
+        if name == "offline":
+            return await adapter.respond(request, sink)
+        async with circuit(
+            service_of(endpoint),
+            # Until the first word.
+            within_s=endpoint.timeout_s,
+            counts=_is_outage,
+        ) as call:
+            return await adapter.respond(request, _Probing(sink, call) if call.probe else sink)

@@ -19,7 +19,7 @@ from orchestration.prompts.closing import closing_sentence
 from orchestration.prompts.hygiene import DataQuoter, seen
 from orchestration.tools.ui_actions import rules_of
 from taskmapr.core import wired
-from taskmapr.core.errors import MaxTurnsExceeded
+from taskmapr.core.errors import CircuitOpen, MaxTurnsExceeded, ModelFailed
 from taskmapr.core.events import ModelResponded
 from taskmapr.core.ports import ModelEndpoint, ModelResponse, ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolSpec, registry
@@ -64,19 +64,23 @@ class AssistantEngine:
             raise MaxTurnsExceeded
         self._turn_began = datetime.now(UTC)
         briefing = self._briefing()
-        await wired.ports().agent_loop()(
-            model=ResilientModel(
-                model=wired.ports().model(setup.endpoint),
-                on_answering=self._model_answers,
-                context=briefing.window,
-            ),
-            request=briefing.model_request(setup.endpoint),
-            tools=setup.offered.tools,
-            invoke=self._invoke,
-            sink=self._sink,
-            max_turns=left,
-            on_response=self._turn_ended,
-        )
+        try:
+            await wired.ports().agent_loop()(
+                model=ResilientModel(
+                    model=wired.ports().model(setup.endpoint),
+                    on_answering=self._model_answers,
+                    context=briefing.window,
+                ),
+                request=briefing.model_request(setup.endpoint),
+                tools=setup.offered.tools,
+                invoke=self._invoke,
+                sink=self._sink,
+                max_turns=left,
+                on_response=self._turn_ended,
+            )
+        except CircuitOpen:
+            # Overlays know one word for a model that is down.
+            raise ModelFailed("The language model failed again and again. Try later.") from None
         self._say_something()
         self._log_end()
         metrics.messages_measured(setup.messages_before + 2)

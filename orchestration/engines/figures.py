@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 
 from orchestration.execution.drive import HeldRun, RetryLater
 from taskmapr.core.errors import (
+    CircuitOpen,
     LeaseLost,
     ModelFailed,
     ModelRefusedContext,
@@ -31,7 +32,7 @@ def run_measured(held: HeldRun) -> Iterator[None]:
     metrics.session_active(1)
     try:
         yield
-    except ModelFailed as error:
+    except (ModelFailed, CircuitOpen) as error:
         metrics.model_answered(isinstance(error, _ANSWERED))
         raise
     finally:

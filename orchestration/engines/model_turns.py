@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from taskmapr.core.errors import ModelFailed, ModelRefusedContext
+from taskmapr.core.errors import CircuitOpen, ModelFailed, ModelRefusedContext
 from taskmapr.core.ports import ModelEndpoint, ModelPort, ModelRequest, ModelResponse, ModelSink
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,8 @@ class _Whole:
 class ResilientModel:
     """A model port around another one, made for one run.
 
-    When every endpoint fails, the failure of the first one is raised: it is the one configured.
+    When every endpoint fails, the failure of the first one is raised: it is the one configured. It
+    is CircuitOpen when that one is left alone at present.
     """
 
     model: ModelPort
@@ -69,12 +70,12 @@ class ResilientModel:
     async def respond(self, request: ModelRequest, sink: ModelSink) -> ModelResponse:
         """See ModelPort. Tries the endpoint, then each of its fallbacks, three times each; one that
         finds the context too long is asked once more, with a smaller one."""
-        first_failure: ModelFailed | None = None
+        first_failure: ModelFailed | CircuitOpen | None = None
         for endpoint in (request.endpoint, *request.endpoint.fallbacks):
             heard = _FirstOutput(sink, endpoint, self.on_answering)
             try:
                 return await self._fit(replace(request, endpoint=endpoint), heard)
-            except ModelFailed as failure:
+            except (ModelFailed, CircuitOpen) as failure:
                 if heard.began:
                     raise
                 first_failure = first_failure or failure
@@ -95,15 +96,22 @@ class ResilientModel:
 
     async def _persist(self, request: ModelRequest, heard: _FirstOutput) -> ModelResponse:
         """Ask one endpoint, and again after a pause while that may help."""
-        for backoff_s in BACKOFF_S:
+        failed: ModelFailed | None = None
+        for backoff_s in (*BACKOFF_S, None):
             try:
                 return await self._ask(request, heard)
+            except CircuitOpen:
+                # It was these very attempts that it is left alone for: what they met is told.
+                if failed is not None:
+                    raise failed from None
+                raise
             except ModelFailed as failure:
-                pause_s = self._pause_s(failure, backoff_s)
+                pause_s = None if backoff_s is None else self._pause_s(failure, backoff_s)
                 if heard.began or pause_s is None:
                     raise
+                failed = failure
             await self.sleep(pause_s)
-        return await self._ask(request, heard)
+        raise AssertionError("the last attempt returns or raises")
 
     async def _ask(self, request: ModelRequest, heard: _FirstOutput) -> ModelResponse:
         response = await self.model.respond(request, heard)

@@ -482,11 +482,18 @@ class ModelFailed(UpstreamFailed):
     code, title, retryable = "llm_unavailable", "Language model unavailable", True
 
     def __init__(
-        self, detail: str | None = None, *, retry_after_s: float | None = None, **kwargs: Any
+        self,
+        detail: str | None = None,
+        *,
+        retry_after_s: float | None = None,
+        is_outage: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(detail, **kwargs)
         #: How long the provider asked to be left alone, None when it said nothing.
         self.retry_after_s = retry_after_s
+        #: False: the provider works, and was not willing now (too many requests and the like).
+        self.is_outage = is_outage
 
 
 class ModelAuthFailed(ModelFailed):

@@ -108,6 +108,7 @@ class ModelPort(Protocol):
     Raises ModelFailed (connection, 5xx, 408, 409, 429, cut in mid-stream, silence longer than
     timeout_s), ModelAuthFailed (401, 403), ModelRefusedContext (prompt too long) or
     ModelRequestRefused (other 4xx); no message or cause of these carries a key or a prompt.
+    Raises CircuitOpen, and contacts nobody, while the provider is left alone.
     Cancelling the call closes the upstream request at once. Never retries: the caller decides.
     """
 

@@ -67,9 +67,11 @@ def module_stack(
 
 @pytest.fixture
 def stack(module_stack: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """The module's stack, whole again: what an earlier test killed has been started anew."""
+    """The module's stack, whole again: what an earlier test killed has been started anew, and no
+    service is left alone for what it did then."""
     module_stack.start()
     module_stack.models.reset()
+    module_stack.circuits_forget()
     yield module_stack
     if getattr(request.node, "failed", False):
         print(module_stack.logs()[-20_000:])

@@ -217,6 +217,12 @@ class Stack:
         pid = int(owner.rsplit("-", 2)[1])
         return next(worker for worker in self.workers if worker.pid == pid)
 
+    def circuits_forget(self) -> None:
+        """No service is left alone for what it did before."""
+        with self.redis() as client:
+            for key in client.scan_iter("taskmapr:circuit*"):
+                client.delete(key)
+
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self.redis_server.url, socket_timeout=5)
 

@@ -49,13 +49,10 @@ def shape(engine: Receiver) -> Shape:
 
 
 @pytest.fixture(autouse=True)
-def _healthy(stack: Stack, engine: Receiver) -> None:
-    """No circuit is open, and the engine has been asked nothing."""
+def _fresh(engine: Receiver) -> None:
+    """The engine has been asked nothing."""
     engine.received.clear()
     engine.replies = [Reply()]
-    with stack.redis() as client:
-        for key in client.scan_iter("taskmapr:circuit*"):
-            client.delete(key)
 
 
 def orchestrate(

@@ -51,6 +51,25 @@ def test_as_json_it_is_a_502(stack: Stack) -> None:
     assert problem["details"]["run_id"]
 
 
+@pytest.mark.req("IN-31", "OV-65")
+def test_a_model_that_failed_again_and_again_is_left_alone(stack: Stack) -> None:
+    for _ in range(2):
+        stack.ask("Hello", model="status-500").rest()
+    assert len(stack.models.requests("status-500")) == 5
+
+    code, error, status = ending(stack.ask("Hello", model="echo"))
+    assert (code, error["retryable"], status) == ("llm_unavailable", True, "failed")
+    assert stack.models.requests("echo") == []
+    begun = stack.post(
+        "/orchestrate", {"intent": "agent.ask", "inputs": {"prompt": "x"}, "async": True}
+    )
+    job_id = begun.json()["job_id"]
+    stack.wait_for_end(job_id.removeprefix("job_"))
+    assert stack.get(f"/jobs/{job_id}").json()["error"]["code"] == "circuit_open"
+    # Another provider is another circuit.
+    assert ending(stack.ask("Hello", model="unreachable"))[0] == "llm_unavailable"
+
+
 @pytest.mark.req("OV-65")
 def test_a_wrong_key_is_not_retried_and_shown_nowhere(stack: Stack) -> None:
     refusal = {"message": f"Incorrect API key provided: {KEYS['OPENAI_API_KEY']}"}

@@ -52,7 +52,9 @@ def failure_of_error(
         return ModelRefusedContext()
     if status in _PASSING or status >= 500:
         return ModelFailed(
-            f"The language model's provider answered with status {status}.", retry_after_s=wait_s
+            f"The language model's provider answered with status {status}.",
+            retry_after_s=wait_s,
+            is_outage=status >= 500,
         )
     named = [f"status {status}"] + [
         f"{label} {value}"

@@ -61,9 +61,24 @@ class GuardedCall:
     #: Names this call as the one that tries whether the service works again; empty: it is not.
     probe: str = ""
     has_failed: bool = False
+    _told: asyncio.Task[None] | None = None
 
     def failed(self) -> None:
         self.has_failed = True
+
+    def works(self) -> None:
+        """Say before the end that the service answers, so that nobody waits for the rest of it.
+        What fails afterwards counts as a failure of its own."""
+        if self.probe and self._told is None:
+            self._told = asyncio.create_task(_leave(self, "worked"))
+
+    async def ended(self, outcome: str) -> None:
+        """`worked`, `failed` or `released`: it was cancelled."""
+        if self._told is not None:
+            await self._told
+            if outcome != "failed":
+                return
+        await _leave(self, outcome)
 
 
 @asynccontextmanager
@@ -86,12 +101,12 @@ async def circuit(
     try:
         yield call
     except asyncio.CancelledError:
-        await _leave(call, "released")
+        await call.ended("released")
         raise
     except BaseException as error:
-        await _leave(call, "failed" if call.has_failed or counts(error) else "worked")
+        await call.ended("failed" if call.has_failed or counts(error) else "worked")
         raise
-    await _leave(call, "failed" if call.has_failed else "worked")
+    await call.ended("failed" if call.has_failed else "worked")
 
 
 async def _enter(service: str, within_s: float, remembers_s: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from orchestration.engines.model_turns import ResilientModel
-from taskmapr.core.errors import ModelAuthFailed, ModelFailed, ModelRefusedContext
+from taskmapr.core.errors import CircuitOpen, ModelAuthFailed, ModelFailed, ModelRefusedContext
 from taskmapr.core.ports import ModelEndpoint, ModelRequest, ModelResponse, ModelSink
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ DONE = ModelResponse(
     finish_reason="stop",
     model="m",
 )
-Turn = ModelResponse | tuple[str, ModelFailed] | ModelFailed
+Turn = ModelResponse | tuple[str, ModelFailed] | ModelFailed | CircuitOpen
 
 
 class Port:
@@ -39,7 +39,7 @@ class Port:
         if isinstance(turn, tuple):
             sink.reasoning(turn[0])
             raise turn[1]
-        if isinstance(turn, ModelFailed):
+        if isinstance(turn, ModelFailed | CircuitOpen):
             raise turn
         sink.text(turn.text)
         return turn
@@ -133,6 +133,27 @@ async def test_a_provider_that_asks_for_a_long_pause_is_left_alone() -> None:
     setup = Setup(Port(first=[ModelFailed(retry_after_s=60.0)], second=[DONE]))
     assert await setup.ask("second") is DONE
     assert (setup.port.asked, setup.slept) == (["first", "second"], [])
+
+
+@pytest.mark.req("IN-31")
+async def test_a_provider_whose_circuit_is_open_is_not_waited_for() -> None:
+    setup = Setup(Port(first=[CircuitOpen()], second=[DONE]))
+    assert await setup.ask("second") is DONE
+    assert (setup.port.asked, setup.slept) == (["first", "second"], [])
+
+    alone = Setup(Port(first=[CircuitOpen()]))
+    with pytest.raises(CircuitOpen):
+        await alone.ask()
+    assert alone.slept == []
+
+
+@pytest.mark.req("IN-31", "OV-65")
+async def test_a_turn_that_opened_the_circuit_tells_what_it_met() -> None:
+    met = ModelFailed("met")
+    setup = Setup(Port(first=[ModelFailed(), met, CircuitOpen()]))
+    with pytest.raises(ModelFailed) as caught:
+        await setup.ask()
+    assert caught.value is met
 
 
 async def test_fallbacks_are_asked_in_order_and_named() -> None:
