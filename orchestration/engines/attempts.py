@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
+from typing import TypeVar
 
 from orchestration.execution.drive import HeldRun
 from orchestration.services import leases
 from orchestration.tools.flows import CallAttempt, CallContext
-from taskmapr.core.errors import IllegalMove, LeaseLost
+from taskmapr.core.errors import IllegalMove, LeaseLost, TaskMaprError
 from taskmapr.core.events import LogWritten, RunRetrying, RunStarted
 from taskmapr.core.run_state import RETRYING
 from taskmapr.foundation.aio import in_database
+
+T = TypeVar("T")
 
 
 class Attempts:
@@ -82,3 +86,31 @@ class Attempts:
         except (IllegalMove, LeaseLost):
             # Somebody else writes this job now, or it is being ended.
             return
+
+
+async def attempts_made(
+    held: HeldRun,
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    delay_s: Callable[[int, TaskMaprError], float | None],
+) -> T:
+    """What the first attempt gives that succeeds. Raises the error of the last one.
+
+    `delay_s`: is asked how many attempts were made and what the last one raised, and says how many
+    seconds pass until the next; None: there is none.
+    """
+    made = 0
+    async with Attempts(held) as attempts:
+        while True:
+            try:
+                return await attempt()
+            except TaskMaprError as error:
+                made += 1
+                pause_s = delay_s(made, error)
+                # The end of a call that was made once tells itself.
+                if made > 1 or pause_s is not None:
+                    failed = CallAttempt(number=made, error=error, delay_s=pause_s)
+                    attempts.context.attempt_failed(failed)
+                if pause_s is None:
+                    raise
+            await asyncio.sleep(pause_s)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
 
+from orchestration.engines.attempts import attempts_made
 from orchestration.execution.drive import HeldRun
 from orchestration.intents.words import error_told
 from orchestration.log.endings import error_event
@@ -26,7 +29,9 @@ from taskmapr.core.errors import (
     OutcomeUnknown,
     TaskMaprError,
     TimedOut,
+    ToolError,
     ToolFailed,
+    UpstreamFailed,
 )
 from taskmapr.core.events import (
     LogWritten,
@@ -38,6 +43,7 @@ from taskmapr.core.events import (
 from taskmapr.core.ports import StopRun
 from taskmapr.core.tools import ToolContext, ToolSpec
 from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.http.retries import RetryPolicy, retry_after_s
 from taskmapr.foundation.telemetry import metrics
 
 logger = logging.getLogger(__name__)
@@ -47,6 +53,11 @@ PROGRESS_EVERY_S: Final = 0.1
 #: Lines that one call may write into the log, and characters of each.
 MOST_LINES: Final = 1_000
 LINE_LENGTH: Final = 2_000
+
+#: When a tool is called again that could not reach what it works with.
+RETRIES: Final = RetryPolicy()
+#: What such a tool raises that knows none of our errors, beside TimeoutError.
+_NETWORK_ERRORS: Final = (ConnectionError, socket.gaierror)
 
 _LEVELS: Final = frozenset({"debug", "info", "warning", "error"})
 
@@ -114,7 +125,12 @@ class _Receipt:
 
 
 class DirectCall:
-    """One call of one tool, by the job of a run; no model is asked."""
+    """One call of one tool, by the job of a run; no model is asked.
+
+    A tool that could not reach what it works with is called again, at most three times in all and
+    within its own time, if a second call does no harm: it only reads, or is idempotent. `repeats`:
+    False when it does that itself.
+    """
 
     def __init__(
         self,
@@ -123,11 +139,15 @@ class DirectCall:
         args: dict[str, Any],
         *,
         options: Mapping[str, Any] | None = None,
+        repeats: bool = True,
     ) -> None:
         self._held, self._spec, self._args = held, spec, args
         self._options = options or {}
         self._voice = CallVoice(held)
         self._is_replayed = False
+        only_reads = spec.danger == "read" and not spec.has_effect
+        self._repeats = repeats and (only_reads or spec.is_idempotent)
+        self._is_unreached = False
         self._cost_usd_micros: int | None = None
 
     async def result(self) -> Any:
@@ -256,29 +276,57 @@ class DirectCall:
 
     @contextmanager
     def _charged(self) -> Iterator[None]:
-        """A call that was made costs what it costs, however it ended."""
+        """A call that was made costs what it costs, however it ended; each attempt does."""
         begun = time.monotonic()
         try:
             yield
         finally:
-            self._cost_usd_micros = self._spec.cost_of(time.monotonic() - begun) or None
+            cost = self._spec.cost_of(time.monotonic() - begun)
+            self._cost_usd_micros = (self._cost_usd_micros or 0) + cost or None
 
     async def _perform(self) -> Any:
-        with self._charged():
-            return await self._answer()
+        until = time.monotonic() + self._spec.timeout_s
+        if not self._repeats:
+            return await self._attempt(until)
+        return await attempts_made(
+            self._held,
+            lambda: self._attempt(until),
+            delay_s=lambda number, error: self._delay_s(number, error, until),
+        )
 
-    async def _answer(self) -> Any:
+    def _delay_s(self, number: int, error: TaskMaprError, until: float) -> float | None:
+        """Seconds until the next attempt; None when there is none."""
+        is_passing = error.retryable and isinstance(error, ToolError | UpstreamFailed)
+        if not (is_passing or self._is_unreached):
+            return None
+        deadline_s = (self._held.claim.deadline_at - datetime.now(UTC)).total_seconds()
+        return RETRIES.delay_s(
+            number,
+            left_s=min(until - time.monotonic(), deadline_s),
+            retry_after_s=retry_after_s(error.headers.get("Retry-After")),
+        )
+
+    async def _attempt(self, until: float) -> Any:
+        self._is_unreached = False
+        with self._charged():
+            return await self._answer(until - time.monotonic())
+
+    async def _answer(self, left_s: float) -> Any:
         spec = self._spec
         try:
-            async with asyncio.timeout(spec.timeout_s):
+            async with asyncio.timeout(left_s) as limit:
                 result = await spec.handler(self._context(), self._args)
         except TimeoutError:
+            self._is_unreached = not limit.expired()
+            if self._is_unreached:
+                raise TimedOut(f"{spec.name} waited in vain for an answer.") from None
             raise TimedOut(f"{spec.name} took longer than {spec.timeout_s:g} s.") from None
         except (TaskMaprError, StopRun):
             raise
-        except Exception:
+        except Exception as error:
             # Tools come from many authors; what went wrong is for operators, not for callers.
             logger.exception("run %s: tool %s failed", self._held.run_id, spec.name)
+            self._is_unreached = isinstance(error, _NETWORK_ERRORS)
             raise self._tool_failed() from None
         return result_checked(result)
 

@@ -112,7 +112,8 @@ class IntentEngine:
         if own is None:
             return await call(self._bare_context(), dict(self._input["inputs"]))
         spec = replace(own, handler=call, timeout_s=min(600.0, own.timeout_s + 5))
-        return await DirectCall(self._held, spec, dict(self._input["inputs"])).result()
+        inputs = dict(self._input["inputs"])
+        return await DirectCall(self._held, spec, inputs, repeats=False).result()
 
     async def _by_task(self, name: str) -> Any:
         """The task's function, under this run: its files and words are the job's."""

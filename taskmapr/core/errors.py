@@ -400,17 +400,33 @@ class ToolFailed(TaskMaprError):
     code, title = "tool_failed", "Tool failed"
 
 
+#: Statuses by which a service says that the same request may succeed later.
+_PASSING_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
+
+
 class ToolError(TaskMaprError):
-    """A tool says by itself what went wrong; code, message and status are the tool's."""
+    """A tool says by itself what went wrong; code, message and status are the tool's.
+
+    `retryable`: the same call may succeed later; unless it is said, that follows from the status
+    (408, 425, 429, 502, 503 and 504). A `Retry-After` among the headers says when at the earliest.
+    """
 
     code, title, status = "tool_specific_error", "Tool error", 500
     has_own_codes = True
 
     def __init__(
-        self, code: str, message: str | None = None, status: int = 500, **kwargs: Any
+        self,
+        code: str,
+        message: str | None = None,
+        status: int = 500,
+        *,
+        retryable: bool | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(message, **kwargs)
         self.code, self.status = code, status  # type: ignore[misc]
+        may_pass = status in _PASSING_STATUSES if retryable is None else retryable
+        self.retryable = may_pass  # type: ignore[misc]
 
 
 class TaskFailed(TaskMaprError):
