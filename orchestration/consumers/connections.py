@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from taskmapr.core.errors import TooMany
 from taskmapr.foundation.redis_client import redis_client
+from taskmapr.foundation.telemetry import metrics
 from taskmapr.foundation.telemetry.outages import REDIS
 
 #: Seconds for which a socket counts without a new sign, and between two signs.
@@ -52,6 +53,7 @@ def connection_take(*, ref: str, socket_id: str) -> None:
         REDIS.warn(error)
         return
     if not taken:
+        metrics.rate_limit_met()
         raise TooMany(f"At most {limit} sockets may be open at once.")
 
 

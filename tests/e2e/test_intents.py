@@ -13,6 +13,7 @@ import pytest
 
 from taskmapr.client.webhooks import verify_webhook
 from tests.e2e.cast import ADA, CYD, Person, effects_file
+from tests.e2e.scraped import Scraped
 from tests.e2e.sse import Stream
 from tests.e2e.stack import PATIENCE_S, Shape, Stack, wait_until
 from tests.receiver import Receiver, Reply, receiving
@@ -270,6 +271,31 @@ def test_the_end_is_told_signed_until_it_got_through(stack: Stack) -> None:
         assert body["data"]["job_id"] == told["job_id"]
     over = job(stack, told["job_id"])
     assert (over["status"], over["callback"]["attempts"]) == ("success", 2)
+
+
+@pytest.mark.req("IN-39")
+def test_what_was_done_for_intents_is_in_the_figures(stack: Stack) -> None:
+    before = Scraped(stack)
+    with receiving() as receiver:
+        inputs, url = {"word": "figures"}, receiver.url("/told")
+        told = orchestrate(stack, "test.priced", inputs, callback_url=url).json()
+        over = job_over(stack, told["job_id"])
+        assert over["result"] == inputs
+        orchestrate(stack, "test.priced", inputs, web=1)
+        wait_until(
+            lambda: job(stack, told["job_id"])["callback"]["status"] == "delivered",
+            timeout_s=PATIENCE_S,
+        )
+
+    def grown(name: str, **labels: str) -> float:
+        return Scraped(stack, 1).value(name, **labels) - before.value(name, **labels)
+
+    ended = {"intent": "test.priced", "mode": "agent", "status": "success"}
+    wait_until(lambda: grown("intents_total", **ended) == 1)
+    assert grown("intent_duration_seconds_count") == 1
+    assert grown("tool_cost_total", tool="test.priced", provider="test") == 0.25
+    assert grown("idempotent_replays_total") == 1
+    wait_until(lambda: grown("callbacks_total", status="delivered") == 1)
 
 
 @pytest.mark.req("IN-S13")

@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.cast import ADA, CYD, Person
 from tests.e2e.processes import ROOT, ServiceProcess
+from tests.e2e.scraped import Scraped
 from tests.e2e.stack import PATIENCE_S, Shape, Stack, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -108,6 +109,29 @@ def test_a_task_is_done_and_told(stack: Stack) -> None:
     assert told["result"]["echo"]["test"] is True
     assert len(told["logs"]) >= 3
     assert all(told[name] for name in ("created_at", "started_at", "completed_at"))
+
+
+@pytest.mark.req("TQ-40")
+def test_a_task_is_in_the_figures(stack: Stack) -> None:
+    def ended(figures: Scraped) -> float:
+        return figures.value("tasks_total", task_type="test_task", status="completed")
+
+    before = Scraped(stack)
+    over(stack, assign(stack, "test_task", {"succeed_on_attempt": 2, "duration_s": 0}))
+    wait_until(lambda: ended(Scraped(stack)) > ended(before))
+    after = Scraped(stack)
+
+    def grown(name: str, **labels: str) -> float:
+        return after.value(name, **labels) - before.value(name, **labels)
+
+    # Another one may be assigned by the schedule meanwhile.
+    assert grown("task_duration_seconds_count", task_type="test_task") >= 2
+    assert grown("task_wait_seconds_count") >= 1
+    assert grown("task_retries_total") == 1
+    assert after.value("workers") >= 1
+    assert after.labels("queue_depth") == {frozenset({"queue"})}
+    assert after.labels("ws_connections") == {frozenset()}
+    assert after.labels("rate_limited_total") == {frozenset()}
 
 
 @pytest.mark.req("TQ-S6", "TQ-S7")

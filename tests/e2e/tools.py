@@ -65,6 +65,14 @@ async def read(context: ToolContext, args: dict[str, Any]) -> dict[str, Any]:
     return {"read": args["line"]}
 
 
+@tool("test.priced", cost_usd_micros=250_000)
+async def priced(ctx: ToolContext, word: str, crashes: bool = False) -> dict[str, str]:
+    """Costs a quarter of a dollar, and crashes when it should."""
+    if crashes:
+        raise RuntimeError(f"cannot go on with {word}")
+    return {"word": word}
+
+
 @tool("test.slow", timeout_s=60)
 async def slow(ctx: ToolContext, seconds: float, name: str) -> dict[str, str]:
     """Takes so long, says how far it is, and counts its calls by name."""

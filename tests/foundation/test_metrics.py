@@ -39,6 +39,7 @@ NAMES = {
     "taskmapr_task_duration_seconds": "histogram",
     "taskmapr_task_wait_seconds": "histogram",
     "taskmapr_task_retries": "counter",
+    "taskmapr_rate_limited": "counter",
     "taskmapr_queue_depth": "gauge",
     "taskmapr_workers": "gauge",
     "taskmapr_ws_connections": "gauge",
@@ -68,7 +69,7 @@ class Shown:
         return self.value("taskmapr_dependency_up", name=name)
 
 
-@pytest.mark.req("OV-67", "TQ-40", "TQ-S15")
+@pytest.mark.req("OV-67", "TQ-40", "TQ-S15", "IN-39")
 def test_everything_has_its_name_and_type() -> None:
     assert {family.name: family.type for family in Shown().families} == NAMES
 

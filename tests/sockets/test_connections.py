@@ -15,6 +15,7 @@ from orchestration.consumers.connections import (
     connections_sign,
 )
 from taskmapr.core.errors import TooMany
+from taskmapr.foundation.telemetry import metrics
 from tests.sockets.conftest import connected
 
 REF = "key:1"
@@ -68,17 +69,19 @@ def test_nobody_is_refused_while_redis_is_away(settings: LazySettings) -> None:
     connection_leave(ref=REF, socket_id="s1")
 
 
-@pytest.mark.req("TQ-39", "TQ-24")
+@pytest.mark.req("TQ-39", "TQ-24", "TQ-40")
 @pytest.mark.django_db
 async def test_a_socket_too_many_is_closed_and_one_that_left_makes_room(
     task: UUID, key: str, settings: LazySettings
 ) -> None:
     settings.TASKMAPR["sockets_per_key"] = 1
+    counted = metrics.figures().rate_limited._value.get()
     try:
         async with connected(f"/ws/task/{task}", x_api_key=key) as first:
             await first.hear()
             async with connected(f"/ws/task/{task}", x_api_key=key) as second:
                 assert await second.closed() == 4429
+        assert metrics.figures().rate_limited._value.get() == counted + 1
         async with connected(f"/ws/task/{task}", x_api_key=key) as third:
             assert (await third.hear())["type"] == "snapshot"
     finally:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from django.conf import settings
 
+from taskmapr.core.errors import TooMany
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
@@ -65,6 +67,7 @@ class Figures:
     task_duration: Histogram
     task_wait: Histogram
     task_retries: Counter
+    rate_limited: Counter
     stream_duration: Histogram
     first_token: Histogram
     token_rate: Histogram
@@ -91,8 +94,8 @@ def figures() -> Figures:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
 
-    def histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, meaning, registry=registry, buckets=buckets)
+    def histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, meaning, labels, registry=registry, buckets=buckets)
 
     def counter(name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=registry)
@@ -124,12 +127,18 @@ def figures() -> Figures:
         ),
         tasks=counter("taskmapr_tasks_total", "Tasks that ended", "task_type", "status"),
         task_duration=histogram(
-            "taskmapr_task_duration_seconds", "How long an attempt at a task took", _TASK_S
+            "taskmapr_task_duration_seconds",
+            "How long an attempt at a task took",
+            _TASK_S,
+            "task_type",
         ),
         task_wait=histogram(
             "taskmapr_task_wait_seconds", "From a task's assignment to its first attempt", _TASK_S
         ),
         task_retries=counter("taskmapr_task_retries_total", "Attempts that another one followed"),
+        rate_limited=counter(
+            "taskmapr_rate_limited_total", "Requests and sockets that came too often or too many"
+        ),
         replays=counter(
             "taskmapr_idempotent_replays_total", "Requests answered by an equal earlier one"
         ),
@@ -167,12 +176,19 @@ def request_counted(*, endpoint: str, method: str | None, status: int, code: str
     """code: of the problem that was answered; empty when all went well."""
     known = method if method in _METHODS else "other"
     figures().requests.labels(endpoint, known, status).inc()
+    if status == TooMany.status:
+        rate_limit_met()
     if code:
         error_counted(endpoint=endpoint, code=code)
 
 
 def error_counted(*, endpoint: str, code: str) -> None:
     figures().errors.labels(endpoint, code).inc()
+
+
+def rate_limit_met() -> None:
+    """Somebody was told to come back later: by status 429, or by the close of a socket."""
+    figures().rate_limited.inc()
 
 
 def tool_counted(*, tool: str, provider: str, ok: bool, cost_usd_micros: int | None = None) -> None:
@@ -194,7 +210,7 @@ def task_waited(seconds: float) -> None:
 
 def task_attempted(*, task_type: str, status: str, seconds: float) -> None:
     """task_type: of a type that is there. status: as tasks show it, or `retrying`."""
-    figures().task_duration.observe(seconds)
+    figures().task_duration.labels(task_type).observe(seconds)
     if status == "retrying":
         figures().task_retries.inc()
     else:

@@ -7,6 +7,7 @@ import pytest
 
 from orchestration.models import Run
 from taskmapr.foundation import allowances
+from taskmapr.foundation.telemetry import metrics
 from taskmapr.users.models import User
 from tests.orchestration.api.conftest import Call
 
@@ -25,9 +26,10 @@ def _limits(settings: Any) -> None:
     }
 
 
-@pytest.mark.req("TQ-S14")
+@pytest.mark.req("TQ-S14", "TQ-40")
 def test_one_key_is_stopped_and_another_is_not(call: Call, ada: User, key_of: KeyOf) -> None:
     first, second = key_of(ada), key_of(ada)
+    counted = metrics.figures().rate_limited._value.get()
 
     answers = [call("POST", "/assign-task", TEST, user=None, **first) for _ in range(4)]
 
@@ -37,6 +39,7 @@ def test_one_key_is_stopped_and_another_is_not(call: Call, ada: User, key_of: Ke
     assert answers[3].json["code"] == "rate_limited"
     assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
     assert "RateLimit-Reset" in answers[3].headers
+    assert metrics.figures().rate_limited._value.get() == counted + 1
     assert call("POST", "/assign-task", TEST, user=None, **second).status == 200
     assert Run.objects.count() == 4
 
