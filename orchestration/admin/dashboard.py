@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from agents_cfg.selectors.mcp import McpState, mcp_state
 from agents_cfg.selectors.profiles import endpoint_for, profile_choose
-from orchestration.admin.charts import Chart, Plot, Series, lines, stacked_bars
+from orchestration.admin.charts import Chart, Plot, Series, stacked_bars
+from orchestration.admin.run_charts import dollars_text, ends_chart, percentile_chart
 from orchestration.selectors.analytics import (
     TOOL_RUNS,
     WINDOWS,
@@ -30,23 +31,13 @@ from orchestration.selectors.analytics import (
 from taskmapr.core import wired
 from taskmapr.core.errors import ModelNotConfigured, QueueUnavailable
 from taskmapr.core.ports import WorkerInfo
-from taskmapr.foundation.figures import NONE, UNKNOWN, count_text, duration_text, money_text
+from taskmapr.foundation.figures import NONE, UNKNOWN, count_text, money_text
 
 DEFAULT_WINDOW: Final = "24h"
 #: Tasks that are named as running; the number has all.
 RUNNING_TASKS: Final = 20
 #: Models in a chart; the table has all.
 CHARTED_MODELS: Final = 7
-
-#: How runs ended: the chart's series, from the bottom up.
-_ENDS: Final = {
-    "succeeded": "Succeeded",
-    "failed": "Failed",
-    "timed_out": "Timed out",
-    "cancelled": "Cancelled",
-    "still_open": "Not over yet",
-}
-_PERCENTILES: Final = {"p50": "Half (p50)", "p95": "95 % (p95)", "p99": "99 % (p99)"}
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +76,7 @@ def _figures(window: Window, now: datetime) -> dict[str, Any]:
             "unpriced": _runs(since=window.name, look="unpriced"),
             "costly": _runs(since=window.name, look="costly"),
             "paused": _runs(status="paused"),
+            "work": f"{reverse('admin:work_figures')}?{urlencode({'window': window.name})}",
         },
         "open": _open(),
         "now": now,
@@ -99,42 +91,10 @@ def _share(whole: Activity) -> str:
 def _charts(window: Window, periods: Sequence[Activity]) -> list[Chart]:
     labels = [period.since.strftime(window.label) for period in periods if period.since]
     return [
-        stacked_bars(
-            Plot(
-                name="runs",
-                title="Runs by how they ended",
-                x_title="Time (UTC)",
-                y_title="Runs",
-                labels=labels,
-                series=[
-                    Series(key=key, title=title, values=[getattr(p, key) for p in periods])
-                    for key, title in _ENDS.items()
-                ],
-                words=count_text,
-            )
-        ),
-        _percentile_chart("duration", "How long runs took", labels, periods),
-        _percentile_chart("first_output", "Time to the first word", labels, periods),
+        ends_chart("Runs by how they ended", "Runs", labels, periods),
+        percentile_chart("duration", "How long runs took", labels, periods),
+        percentile_chart("first_output", "Time to the first word", labels, periods),
     ]
-
-
-def _percentile_chart(
-    of: str, title: str, labels: Sequence[str], periods: Sequence[Activity]
-) -> Chart:
-    return lines(
-        Plot(
-            name=of,
-            title=title,
-            x_title="Time (UTC)",
-            y_title="Duration",
-            labels=labels,
-            series=[
-                Series(key=key, title=words, values=[getattr(getattr(p, of), key) for p in periods])
-                for key, words in _PERCENTILES.items()
-            ],
-            words=duration_text,
-        )
-    )
 
 
 def _model_charts(models: Sequence[ModelUse]) -> list[Chart]:
@@ -164,17 +124,10 @@ def _model_charts(models: Sequence[ModelUse]) -> list[Chart]:
             series=[
                 Series(key="p50", title="Cost", values=[model.cost_usd_micros for model in charted])
             ],
-            words=_money,
+            words=dollars_text,
         )
     )
     return [tokens, cost]
-
-
-def _money(micros: int | None) -> str:
-    """A mark of the axis: whole dollars without decimals."""
-    if micros is None:
-        return UNKNOWN
-    return f"$ {micros // 1_000_000}" if micros % 1_000_000 == 0 else money_text(micros)
 
 
 def _model_row(model: ModelUse, window: Window) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from orchestration.admin.run_page import (
 )
 from orchestration.admin.run_tail import run_tail
 from orchestration.admin.tasks import export_tasks, retry_tasks
+from orchestration.admin.work_page import work_page
 from orchestration.models import Run
 from orchestration.services.run_end import run_cancel
 from taskmapr.core.run_kinds import INTENT, TASK
@@ -110,6 +111,7 @@ class RunAdmin(ReadOnlyAdmin):
             path("<uuid:run_id>/again/", self._guarded(run_retry_asked), name="run_again"),
             path("<uuid:run_id>/files/<uuid:file_id>/", self._guarded(run_file), name="run_file"),
             path("<uuid:run_id>/replay/", self._guarded(run_replay), name="run_replay"),
+            path("figures/", self._guarded(work_page), name="work_figures"),
             path("retention/", self.admin_site.admin_view(keeping_page), name="retention"),
             path("<uuid:run_id>/compare/", self._guarded(run_compare), name="run_compare"),
             # Async, so admin_view cannot wrap it: it looks at the visitor itself.

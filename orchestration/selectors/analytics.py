@@ -159,7 +159,7 @@ GROUP BY GROUPING SETS ((1), ())
 def activity(window: Window, *, now: datetime) -> tuple[Activity, list[Activity]]:
     """The whole window, and each of its periods, also empty ones. One query."""
     starts = window.starts(now)
-    rows = _rows(_ACTIVITY, starts[0], step=window.step, origin=_ORIGIN)
+    rows = rows_since(_ACTIVITY, starts[0], step=window.step, origin=_ORIGIN)
     found = {row[0]: _activity(row) for row in rows}
     nothing = (0, 0, 0, 0, 0, None, None)
     return found[None], [found.get(at) or _activity((at, *nothing)) for at in starts]
@@ -207,7 +207,7 @@ def models_used(since: datetime) -> list[ModelUse]:
             cost_usd_micros=row[5],
             unpriced=row[6],
         )
-        for row in _rows(_MODELS, since)
+        for row in rows_since(_MODELS, since)
     ]
 
 
@@ -225,7 +225,7 @@ def errors_by_code(since: datetime) -> list[ErrorCount]:
     """The twenty most frequent codes with which runs ended."""
     return [
         ErrorCount(code=code, runs=runs, latest_run=latest, latest_at=at)
-        for code, runs, latest, at in _rows(_ERRORS, since)
+        for code, runs, latest, at in rows_since(_ERRORS, since)
     ]
 
 
@@ -256,7 +256,7 @@ def tools_used(since: datetime, *, newest: int = TOOL_RUNS, most: int = 20) -> l
     """
     return [
         ToolUse(tool=tool or "", calls=calls, failed=failed)
-        for tool, calls, failed in _rows(_TOOLS, since, limit=newest, most=most)
+        for tool, calls, failed in rows_since(_TOOLS, since, limit=newest, most=most)
     ]
 
 
@@ -290,7 +290,7 @@ def runs_since_id(since: datetime) -> UUID:
     return uuid7_floor(since - _CLOCKS)
 
 
-def _rows(sql: str, since: datetime, **values: Any) -> list[tuple[Any, ...]]:
+def rows_since(sql: str, since: datetime, **values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, {"since": since, "first_id": runs_since_id(since), **values})
         return list(cursor.fetchall())

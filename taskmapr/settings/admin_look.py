@@ -42,6 +42,8 @@ _INDIGO = {
 
 #: Kinds of runs that have a line of their own.
 _RUNS_APART = frozenset({"task", "intent"})
+#: Pages below the list of runs that have one, too.
+_PAGES_APART = frozenset({"figures/", "retention/"})
 
 
 def _group(title: str, *items: dict[str, object]) -> dict[str, object]:
@@ -68,7 +70,8 @@ def _runs(title: str, icon: str, kind: str) -> dict[str, object]:
 
     def is_shown(request: HttpRequest) -> bool:
         asked = request.GET.get("kind", "")
-        is_page = request.path.startswith(str(runs["link"]))
+        page = request.path.removeprefix(str(runs["link"]))
+        is_page = page != request.path and page not in _PAGES_APART
         return is_page and (asked == kind or (not kind and asked not in _RUNS_APART))
 
     runs = _item(title, icon, "orchestration_run")
@@ -81,7 +84,11 @@ def _having(permission: str) -> Callable[[HttpRequest], bool]:
 
 
 SIDEBAR = [
-    _group("", _page("Dashboard", "monitoring", "index")),
+    _group(
+        "",
+        _page("Dashboard", "monitoring", "index"),
+        _page("Intents and tasks", "query_stats", "work_figures", "orchestration.view_run"),
+    ),
     _group(
         "Work",
         _runs("Runs", "bolt", ""),

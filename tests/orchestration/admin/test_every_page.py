@@ -35,6 +35,7 @@ def one_of_each(finished: Callable[..., Run], ada: User) -> Run:
 def pages(run: Run) -> Iterator[str]:
     own = f"/admin/orchestration/run/{run.pk}"
     yield from ("/admin/", "/admin/orchestration/run/retention/")
+    yield "/admin/orchestration/run/figures/"
     yield from (f"{own}/replay/", f"{own}/compare/", f"{own}/compare/?with={run.pk}")
     yield f"/admin/orchestration/session/{run.session_id}/export/"
     for model in admin.site._registry:
