@@ -31,14 +31,15 @@ _FOLDERS: Final = {role: folder for folder, role in ROLES.items()}
 
 
 def run_outcome(run: Run, veil: str) -> dict[str, Any]:
-    """The page's part on work that has a name. Empty for runs that only talk, but for their files.
+    """The page's part on work that has a name. Of runs that only talk, files and crashes alone.
 
-    At most six queries. veil: what stands in the place of words that may not be read.
+    At most seven queries. veil: what stands in the place of words that may not be read.
     """
     files = [_file(row, run, veil) for row in run.artifacts.all()[:ROWS]]
     shown = {
         "screenshots": [f for f in files if f["is_picture"]],
         "files": [f for f in files if not f["is_picture"]],
+        "crashes": _crashes(run, veil),
     }
     if not run.subject:
         return shown
@@ -92,6 +93,25 @@ def _result(run: Run, veil: str) -> str:
     if data is None:
         return ""
     return veil or _pretty(data.get("value"))
+
+
+def _crashes(run: Run, veil: str) -> list[dict[str, Any]]:
+    """What tools raised unforeseen. Places in code may be seen by whoever sees the run; what the
+    exceptions say is content."""
+    if run.kind == TASK.name:
+        # Theirs are private files.
+        return []
+    events = RunEvent.objects.filter(run_id=run.pk, kind="tool.crashed").order_by("seq")
+    return [
+        {
+            "tool": data["tool"],
+            "exception": data["exception"],
+            "stack": data["stack"],
+            "message": veil or data["message"],
+            "code_id": f"crash-{seq}",
+        }
+        for seq, data in events.values_list("seq", "data")[:ROWS]
+    ]
 
 
 def _log_url(run: Run, veil: str) -> str:

@@ -57,7 +57,7 @@ class Entry:
             return _TONES.get(self.data.get("status", ""), "")
         if self.kind == "tool.completed":
             return "" if self.data.get("ok") else "bad"
-        if self.kind == "error":
+        if self.kind in {"error", "tool.crashed"}:
             return "bad"
         return "wait" if self.kind in {"approval.requested", "run.paused", "run.retrying"} else ""
 
@@ -247,6 +247,7 @@ _SUMMARIES: Final[dict[str, Callable[[_Words], str]]] = {
     "model.responded": _responded,
     "tool.started": lambda d: f"{d['tool']} is running",
     "tool.completed": _tool_completed,
+    "tool.crashed": lambda d: f"{d['tool']} raised {d['exception']}",
     "ui.actions": _actions,
     "approval.requested": _asked,
     "approval.resolved": lambda d: f"{str(d['decision']).replace('_', ' ')} by {d['by']}",

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from orchestration.engines.attempts import attempts_made
 from orchestration.execution.drive import HeldRun
 from orchestration.intents.words import error_told
+from orchestration.log.crashes import tool_crash
 from orchestration.log.endings import error_event
 from orchestration.page.sensitive import redact_members
 from orchestration.services import effects
@@ -79,15 +80,15 @@ class CallVoice:
         if bounded < 1 and now - self._told_at < PROGRESS_EVERY_S:
             return
         self._told_at = now
-        self._say(ProgressMade(fraction=bounded, text=str(text)[:LINE_LENGTH] or None))
+        self.tell(ProgressMade(fraction=bounded, text=str(text)[:LINE_LENGTH] or None))
 
     def log(self, level: str, text: str) -> None:
         self._lines += 1
         if self._lines <= MOST_LINES:
             known: Any = level if level in _LEVELS else "info"
-            self._say(LogWritten(level=known, text=str(text)[:LINE_LENGTH]))
+            self.tell(LogWritten(level=known, text=str(text)[:LINE_LENGTH]))
 
-    def _say(self, payload: object) -> None:
+    def tell(self, payload: object) -> None:
         if threading.get_ident() == self._thread:
             self._append(payload)
         else:
@@ -260,6 +261,10 @@ class DirectCall:
                 receipt = _Receipt(result=self._checked(self._spec.in_transaction))
         except TaskMaprError as error:
             receipt = _Receipt(error=data_of(error_event(error)))
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            raise self._crashed(error) from None
         self._settle(receipt)
         return receipt
 
@@ -324,13 +329,15 @@ class DirectCall:
         except (TaskMaprError, StopRun):
             raise
         except Exception as error:
-            # Tools come from many authors; what went wrong is for operators, not for callers.
-            logger.exception("run %s: tool %s failed", self._held.run_id, spec.name)
             self._is_unreached = isinstance(error, _NETWORK_ERRORS)
-            raise self._tool_failed() from None
+            raise self._crashed(error) from None
         return result_checked(result)
 
-    def _tool_failed(self) -> ToolFailed:
+    def _crashed(self, error: Exception) -> ToolFailed:
+        """Tools come from many authors; what went wrong is for operators, not for callers. May be
+        called in any thread."""
+        logger.error("run %s: tool %s failed", self._held.run_id, self._spec.name, exc_info=error)
+        self._voice.tell(tool_crash(error, call_id=CALL_ID, tool=self._spec.name))
         request_id = self._held.claim.request_id
         return ToolFailed("Tool failed", details={"request_id": request_id})
 

@@ -21,6 +21,7 @@ from orchestration.execution.task_order import TaskOrder
 from orchestration.execution.task_outcome import Outcome
 from orchestration.execution.task_runners import Runner, runner_for
 from orchestration.execution.task_voice import TaskFacts, Why
+from orchestration.log.crashes import stack_fitted
 from orchestration.log.store import events_all
 from orchestration.selectors.task_types import task_type_at_hand, task_type_of_run
 from orchestration.services.artifacts import Role, is_inline, result_fitted
@@ -133,7 +134,7 @@ class TaskEngine:
         """Returns when the task is done; raises what the run ends or waits with."""
         await self._desk.settle()
         if outcome.stack:
-            stack = self._desk.masked(outcome.stack).encode()
+            stack = stack_fitted(self._desk.masked(outcome.stack)).encode()
             name = f"exception-{self._held.attempt}.txt"
             await self._keep(name, stack, is_private=True)
         await self._keep_result(outcome)

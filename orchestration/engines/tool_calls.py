@@ -13,6 +13,7 @@ from typing import Any, Literal
 import orjson
 
 from orchestration.execution.drive import HeldRun, Paused
+from orchestration.log.crashes import tool_crash
 from orchestration.log.transcript import tool_output
 from orchestration.models.approval import ApprovalAsks
 from orchestration.page.sensitive import redact_members
@@ -183,9 +184,11 @@ class ToolCaller:
             return _unanswered(spec, error.detail)
         except TaskMaprError as error:
             return Outcome(ok=False, error=error.detail)
-        except Exception:
+        except Exception as error:
             # Tools come from many authors; a broken one must not break the run that called it.
             logger.exception("tool %s failed", spec.name)
+            crash = tool_crash(error, call_id=call.call_id, tool=spec.name)
+            self._held.writer.append(crash)
             return _unanswered(spec, "The tool failed unexpectedly.")
         return Outcome(ok=True, result=result)
 

@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 from django.db import InterfaceError, OperationalError, connection, transaction
 
+from orchestration.log.crashes import tool_crash
 from orchestration.log.endings import ERROR_LENGTH, Totals, Verdict, last_events
 from orchestration.log.wire import StoredEvent, encode, fit_to_store
 from orchestration.page.text import storable
@@ -30,6 +31,7 @@ from taskmapr.core.events import (
     RunFinished,
     RunStarted,
     ToolCompleted,
+    ToolCrashed,
     ToolStarted,
     data_of,
     kind_of,
@@ -84,43 +86,45 @@ def run_record(new: NewRun, call: OwnCall, *, keeps_key: bool = False) -> Record
         with transaction.atomic():
             _key_take(new)
             log = _Log(run_permit(new), call)
-            value = _performed(call)
+            value = _performed(new, call)
             log.done(value)
             _write(new, log)
     except _CallFailed as failed:
-        return _failed(new, call, failed.error, keeps_key)
+        return _failed(new, call, failed, keeps_key)
     return RecordedRun(run_id=new.run_id, events=log.events, value=value)
 
 
 class _CallFailed(Exception):
     """Leaves the transaction, so that what the tool wrote is undone."""
 
-    def __init__(self, error: TaskMaprError) -> None:
-        self.error = error
+    def __init__(self, error: TaskMaprError, crash: ToolCrashed | None = None) -> None:
+        self.error, self.crash = error, crash
         super().__init__(error.code)
 
 
-def _performed(call: OwnCall) -> Any:
+def _performed(new: NewRun, call: OwnCall) -> Any:
     try:
         return call.perform()
     except TaskMaprError as error:
         raise _CallFailed(error) from None
     except (OperationalError, InterfaceError):
         raise
-    except Exception:
+    except Exception as error:
         # Tools come from many authors; what went wrong is for operators, not for callers.
-        logger.exception("tool %s failed", call.tool)
-        raise _CallFailed(ToolFailed()) from None
+        logger.exception("run %s: tool %s failed", new.run_id, call.tool)
+        told = ToolFailed("Tool failed", details={"request_id": new.request_id})
+        crash = tool_crash(error, call_id=call.call_id, tool=call.tool)
+        raise _CallFailed(told, crash) from None
 
 
 @transaction.atomic
-def _failed(new: NewRun, call: OwnCall, error: TaskMaprError, keeps_key: bool) -> RecordedRun:
+def _failed(new: NewRun, call: OwnCall, failed: _CallFailed, keeps_key: bool) -> RecordedRun:
     log = _Log(new, call)
     if keeps_key:
         _key_take(new)
-    log.failed(error)
+    log.failed(failed.error, failed.crash)
     _write(new, log)
-    return RecordedRun(run_id=new.run_id, events=log.events, error=error)
+    return RecordedRun(run_id=new.run_id, events=log.events, error=failed.error)
 
 
 def _key_take(new: NewRun) -> None:
@@ -148,8 +152,10 @@ class _Log:
         self._add(ResultGiven(value=value))
         self._end(Verdict())
 
-    def failed(self, error: TaskMaprError) -> None:
+    def failed(self, error: TaskMaprError, crash: ToolCrashed | None) -> None:
         self.error = error
+        if crash is not None:
+            self._add(crash)
         self._completed(ok=False, error=error.detail)
         self._end(Verdict(error=error))
 

@@ -290,6 +290,23 @@ class ToolCompleted:
     cost_usd_micros: int | None = None
 
 
+@event_kind("tool.crashed")
+class ToolCrashed:
+    """A tool of this service raised what its author did not foresee. For staff alone: no vocabulary
+    of clients tells of it. Before the call's `tool.completed`.
+
+    `exception`: its class. `stack`: places in code from the outermost on, of what led to it as
+    well, at most 16 KiB. `message`: what the exceptions say, which may quote people. Both are
+    without what looks like a secret.
+    """
+
+    call_id: str
+    tool: str
+    exception: str
+    stack: str
+    message: str = content()
+
+
 @event_kind("ui.actions")
 class UiActions:
     """The page should do these things. `actions` items: {type, payload}."""

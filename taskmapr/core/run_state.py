@@ -152,6 +152,12 @@ def _tool_started(state: RunState, event: Event) -> RunState:
     return replace(state, open_calls={**state.open_calls, call_id: event.data["tool"]})
 
 
+def _tool_crashed(state: RunState, event: Event) -> RunState:
+    call_id = event.data["call_id"]
+    _require(call_id in state.open_calls, f"call {call_id} is not open")
+    return state
+
+
 def _tool_completed(state: RunState, event: Event) -> RunState:
     call_id = event.data["call_id"]
     _require(call_id in state.open_calls, f"call {call_id} is not open")
@@ -223,6 +229,7 @@ _RULES: Final[dict[str, tuple[frozenset[str], Move]]] = {
     "tool.completed": (_OPEN, _tool_completed),
     "model.responded": (_WORKING, _responded),
     "tool.started": (_WORKING, _tool_started),
+    "tool.crashed": (_WORKING, _tool_crashed),
     "ui.actions": (_WORKING, _unchanged),
     "approval.requested": (_WORKING, _approval_requested),
     "approval.resolved": (frozenset({RUNNING, PAUSED}), _approval_resolved),

@@ -63,6 +63,7 @@ class Model:
         for name in ("1", "2"):
             found += [
                 ev.ToolStarted(call_id=name, tool="a.b"),
+                ev.ToolCrashed(call_id=name, tool="a.b", exception="E", stack="s", message="m"),
                 ev.ToolCompleted(call_id=name, tool="a.b", ok=True, duration_ms=1),
                 ev.ApprovalResolved(approval_id=name, decision="answered", by="ada"),
             ]
@@ -115,6 +116,8 @@ class Model:
                 return quiet and payload.step == self.steps + 1
             case ev.ToolStarted():
                 return quiet and payload.call_id not in self.calls
+            case ev.ToolCrashed():
+                return payload.call_id in self.calls
         return True
 
     def apply(self, payload: Any) -> None:  # noqa: C901 - one case per kind

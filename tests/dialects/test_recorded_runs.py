@@ -57,3 +57,11 @@ def test_a_reader_who_comes_back_gets_the_same_tail(name, dialect):
         begin = [row["id"] for row in whole].index(seen[-1]) + 1 if seen else 0
 
         assert tail == whole[begin:]
+
+
+@pytest.mark.req("IN-28")
+@each_dialect
+def test_no_frame_tells_where_a_tool_broke(name, dialect):
+    events = recorded(name)
+
+    assert "marigold" not in str(frames_of(events, dialect, events[0].run_id))

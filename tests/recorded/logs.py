@@ -196,6 +196,24 @@ def timed_out() -> Iterator[Any]:
     yield finished("timed_out", 300_000)
 
 
+def tool_crashed() -> Iterator[Any]:
+    """What only staff see of a tool that broke."""
+    call = {"call_id": "c1", "tool": "my.tool"}
+    yield created(run_kind="intent", model="", session_id=None, page=None, subject="my.tool")
+    yield ev.RunStarted(attempt=1, worker="w1")
+    yield ev.ToolStarted(**call)
+    yield ev.ToolCrashed(
+        **call,
+        exception="RuntimeError",
+        stack='RuntimeError\n  File "my_tool.py", line 3, in marigold\n',
+        message="RuntimeError: no marigold",
+    )
+    yield ev.ToolCompleted(**call, ok=False, duration_ms=3, error="Tool failed")
+    yield ev.ErrorRaised(code="tool_failed", message="Tool failed", status=500)
+    yield totals(5)
+    yield finished("failed", 5)
+
+
 def task_with_files() -> Iterator[Any]:
     """A queued task: tried twice, with lines, pictures and a file."""
     yield created(run_kind="task", model="", session_id=None, page=None, subject="test_task")
@@ -241,6 +259,7 @@ RUNS = {
         retried_after_a_lost_worker,
         timed_out,
         task_with_files,
+        tool_crashed,
     )
 }
 

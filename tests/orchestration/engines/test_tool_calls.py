@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import Permission
+from django.test import Client
 
 from orchestration.engines.tool_calls import ToolCaller
 from orchestration.execution.drive import HeldRun
@@ -16,6 +18,7 @@ from taskmapr.core.errors import ToolDenied
 from taskmapr.core.events import ModelResponded
 from taskmapr.core.ports import ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolRegistry, ToolSpec, tool
+from taskmapr.users.models import User
 from tests.orchestration.conftest import StartRun
 from tests.orchestration.engines.driving import refreshed, run_carry, use_engine
 from tests.orchestration.logs import assert_replay_equals_row, kinds
@@ -122,6 +125,27 @@ def test_a_tool_that_fails_does_not_break_the_run(
 
     assert (post.completed()["ok"], post.completed()["error"]) == (False, told)
     assert refreshed(post.run).status == "succeeded"
+
+
+@pytest.mark.req("IN-28")
+def test_what_a_tool_did_not_foresee_is_kept_for_staff(post: Post, client: Client) -> None:
+    post.failure = RuntimeError("secret detail")
+
+    post.call(post.spec())
+
+    (crash,) = [e.data for e in events_after(post.run.pk, 0) if e.kind == "tool.crashed"]
+    assert (crash["exception"], crash["message"]) == (
+        "RuntimeError",
+        "RuntimeError: secret detail",
+    )
+    assert "secret detail" not in post.outputs[0]
+    for permissions, is_told in ((["view_run"], False), (["view_run", "read_content"], True)):
+        staff = User.objects.create_user(f"{is_told}@example.org", "a long password", is_staff=True)
+        staff.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client.force_login(staff)
+        body = client.get(f"/admin/orchestration/run/{post.run.pk}/change/").content.decode()
+        assert "in send" in body
+        assert ("secret detail" in body) is is_told
 
 
 def test_a_tool_that_takes_too_long_is_given_up(post: Post) -> None:

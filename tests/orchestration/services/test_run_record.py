@@ -104,10 +104,13 @@ def test_a_failed_call_leaves_its_run_and_nothing_else(ada: User) -> None:
 
 @pytest.mark.req("IN-28")
 def test_an_unexpected_exception_is_not_told_to_callers(ada: User) -> None:
-    recorded = record(new_run(ada), lambda: 1 / 0)
+    new = new_run(ada, request_id="req-1")
+    recorded = record(new, lambda: 1 / 0)
 
     assert recorded.error is not None
-    assert (recorded.error.code, recorded.error.detail) == ("tool_failed", "Tool failed.")
+    assert (recorded.error.code, recorded.error.detail) == ("tool_failed", "Tool failed")
+    assert recorded.error.details == {"request_id": "req-1"}
+    assert_replay_equals_row(Run.objects.get(pk=new.run_id))
 
 
 @pytest.mark.req("IN-33", "IN-34")

@@ -6,12 +6,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from agents_cfg.models import Secret
 from agents_cfg.services.secrets import secret_save
+from orchestration.dialects.table import DIALECTS
 from orchestration.models import Artifact
 from orchestration.selectors.artifacts import log_of_task
+from orchestration.selectors.tasks import task_document
 from taskmapr.core.task_types import (
     Permanent,
     Retryable,
@@ -20,6 +23,7 @@ from taskmapr.core.task_types import (
 )
 from tests.orchestration.logs import assert_replay_equals_row
 from tests.orchestration.tasks.conftest import Execute
+from tests.recorded.logs import frames_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
 Params = dict[str, Any]
@@ -155,18 +159,31 @@ def test_only_listed_exceptions_are_tried_again(
     assert (ended.end, ended.run.attempt) == (("failed", code), attempts)
 
 
-@pytest.mark.req("TQ-14")
+@pytest.mark.req("TQ-14", "IN-28")
 def test_a_stack_is_for_staff_alone(execute: Execute) -> None:
+    secret_save(secret=Secret(name="esc", value="open sesame"), by="root")
+
     def work(params: Params, ctx: TaskContext) -> None:
-        raise ValueError("seven")
+        said = ctx.secret("esc")
+        raise ValueError(f"seven of {said}" + "x" * 100_000)
 
     ended = execute(work)
 
     (file,) = ended.of("artifact")
     assert file["role"] == "private"
-    assert b"Traceback" in Artifact.objects.get(pk=file["artifact_id"]).file.read()
+    stack = Artifact.objects.get(pk=file["artifact_id"]).file.read()
+    assert stack.startswith(b"Traceback")
+    assert b"in work" in stack
+    assert b"open sesame" not in stack
+    assert len(stack) <= 16 * 1024
     assert "Traceback" not in ended.run.error_message
-    assert "seven" in ended.run.error_message
+    assert "seven of [redacted]" in ended.run.error_message
+    told = orjson.dumps(task_document(ended.run.pk))
+    streams = [str(frames_of(ended.events, name, ended.run.pk)) for name in DIALECTS]
+    for body in (told.decode(), *streams):
+        assert "seven of [redacted]" in body
+        for hidden in ("Traceback", "in work", "exception-1"):
+            assert hidden not in body
 
 
 @pytest.mark.req("TQ-16")
