@@ -35,6 +35,9 @@ from taskmapr.client.results import (
     Task,
     TaskPage,
     TaskType,
+    Usage,
+    UsageFigures,
+    UsageRow,
 )
 from taskmapr.client.webhooks import verify_webhook
 
@@ -66,6 +69,9 @@ __all__ = [
     "TaskPage",
     "TaskType",
     "Unavailable",
+    "Usage",
+    "UsageFigures",
+    "UsageRow",
     "WaitedTooLong",
     "WebhookRefused",
     "verify_webhook",

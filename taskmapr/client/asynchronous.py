@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -22,7 +22,16 @@ from taskmapr.client.manners import (
     look_pause,
     pause_before,
 )
-from taskmapr.client.results import Intent, Job, JobPage, StreamEvent, Task, TaskPage, TaskType
+from taskmapr.client.results import (
+    Intent,
+    Job,
+    JobPage,
+    StreamEvent,
+    Task,
+    TaskPage,
+    TaskType,
+    Usage,
+)
 from taskmapr.client.sse import SseReader
 
 T = TypeVar("T")
@@ -139,6 +148,17 @@ class AsyncClient:
             if failures > self._patience.retries or not is_worth_resuming(error):
                 raise error
             await asyncio.sleep(self._patience.base_s * 2**failures)
+
+    async def usage(
+        self,
+        *,
+        first: date | None = None,
+        last: date | None = None,
+        group_by: str | None = None,
+    ) -> Usage:
+        """What you used (staff: what everybody did) from the first to the last day in UTC, both
+        included; the last 30 unless you say so. group_by: `day`, `tool`, `intent` or `user`."""
+        return await self._do(calls.usage(first, last, group_by))
 
     # Tasks ---------------------------------------------------------------------------------------
 

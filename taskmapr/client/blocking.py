@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -21,7 +21,16 @@ from taskmapr.client.manners import (
     look_pause,
     pause_before,
 )
-from taskmapr.client.results import Intent, Job, JobPage, StreamEvent, Task, TaskPage, TaskType
+from taskmapr.client.results import (
+    Intent,
+    Job,
+    JobPage,
+    StreamEvent,
+    Task,
+    TaskPage,
+    TaskType,
+    Usage,
+)
 from taskmapr.client.sse import SseReader
 
 T = TypeVar("T")
@@ -136,6 +145,17 @@ class Client:
             if failures > self._patience.retries or not is_worth_resuming(error):
                 raise error
             time.sleep(self._patience.base_s * 2**failures)
+
+    def usage(
+        self,
+        *,
+        first: date | None = None,
+        last: date | None = None,
+        group_by: str | None = None,
+    ) -> Usage:
+        """What you used (staff: what everybody did) from the first to the last day in UTC, both
+        included; the last 30 unless you say so. group_by: `day`, `tool`, `intent` or `user`."""
+        return self._do(calls.usage(first, last, group_by))
 
     # Tasks ---------------------------------------------------------------------------------------
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
-from taskmapr.client.results import Intent, Job, JobPage, Task, TaskPage, TaskType
+from taskmapr.client.results import Intent, Job, JobPage, Task, TaskPage, TaskType, Usage
 
 T = TypeVar("T")
 
@@ -107,6 +107,20 @@ def job_redeliver(job_id: str) -> Call[None]:
 
 def job_stream_path(job_id: str) -> str:
     return f"{_job(job_id)}/stream"
+
+
+def usage(first: date | None, last: date | None, group_by: str | None) -> Call[Usage]:
+    asked = {
+        "from": first.isoformat() if first else "",
+        "to": last.isoformat() if last else "",
+        "group_by": group_by or "",
+    }
+    return Call(
+        method="GET",
+        path="/usage",
+        query={name: value for name, value in asked.items() if value},
+        read=lambda answer: Usage.of(answer.json),
+    )
 
 
 # Tasks -------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from taskmapr.client.errors import JobFailed
@@ -293,6 +293,61 @@ class TaskType:
             description=str(told.get("description") or ""),
             params_schema=told.get("params_schema") or {},
             enabled=bool(told.get("enabled", True)),
+            raw=told,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageFigures:
+    """Calls, tokens, and what they cost in millionths of a US dollar. `unpriced`: of the calls,
+    those whose model has no price, so that their cost is not in the sum."""
+
+    calls: int
+    failed: int
+    unpriced: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd_micros: int
+
+    @classmethod
+    def of(cls, told: Json) -> UsageFigures:
+        return cls(**{name: int(told.get(name) or 0) for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """The figures of one day, tool, intent or user."""
+
+    name: str
+    figures: UsageFigures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What was used from the first to the last day, both included. `total` counts runs; rows by
+    tool count calls, of which one run may make several. `is_cut`: there are more rows."""
+
+    first: date
+    last: date
+    group_by: str
+    rows: tuple[UsageRow, ...]
+    total: UsageFigures
+    is_cut: bool
+    raw: Json = field(repr=False)
+
+    @classmethod
+    def of(cls, told: Json) -> Usage:
+        group_by = str(told["group_by"])
+        return cls(
+            first=date.fromisoformat(told["from"]),
+            last=date.fromisoformat(told["to"]),
+            group_by=group_by,
+            rows=tuple(
+                UsageRow(name=str(row[group_by]), figures=UsageFigures.of(row))
+                for row in told["usage"]
+            ),
+            total=UsageFigures.of(told["total"]),
+            is_cut=bool(told.get("is_cut")),
             raw=told,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -63,6 +63,29 @@ TASK = {
 
 def sent(server: Receiver, index: int = 0) -> Any:
     return json.loads(server.received[index].body)
+
+
+@pytest.mark.req("IN-38", "IN-51")
+def test_tells_what_was_used(ask: Ask, server: Receiver) -> None:
+    figures = {"calls": 2, "failed": 1, "unpriced": 0, "input_tokens": 5, "output_tokens": 6}
+    row = {"tool": "memory.write", **figures, "cost_usd_micros": 7}
+    body = {"from": "2026-05-01", "to": "2026-05-31", "group_by": "tool", "is_cut": True}
+    server.replies = [told({**body, "usage": [row], "total": {**figures, "cost_usd_micros": 9}})]
+
+    used = ask("usage", first=date(2026, 5, 1), last=date(2026, 5, 31), group_by="tool")
+
+    assert server.received[0].path == "/usage?from=2026-05-01&to=2026-05-31&group_by=tool"
+    assert (used.first, used.last, used.is_cut) == (date(2026, 5, 1), date(2026, 5, 31), True)
+    (only,) = used.rows
+    assert (only.name, only.figures.calls, only.figures.cost_usd_micros) == ("memory.write", 2, 7)
+    assert (used.total.failed, used.total.output_tokens, used.total.cost_usd_micros) == (1, 6, 9)
+
+
+def test_asks_for_the_servers_own_range_when_none_is_named(ask: Ask, server: Receiver) -> None:
+    body = {"from": "2026-05-01", "to": "2026-05-30", "group_by": "day"}
+    server.replies = [told({**body, "usage": [], "total": {}})]
+
+    assert (ask("usage").rows, server.received[0].path) == ((), "/usage")
 
 
 @pytest.mark.req("IN-51")
