@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from taskmapr.client.webhooks import verify_webhook
+from taskmapr.client import AsyncClient, Client, Usage, verify_webhook
+from taskmapr.foundation.http.breaker_scripts import circuit_keys
 from tests.e2e.cast import ADA, CYD, Person, effects_file
 from tests.e2e.scraped import Scraped
 from tests.e2e.sse import Stream
@@ -115,8 +117,14 @@ def test_what_is_written_is_written_once_and_found(stack: Stack) -> None:
     found = result_of(stack, "memory.search", {"query": "World"})
     assert second["item_id"] in [item["item_id"] for item in found["items"]]
 
+    sought = {"query": "greeting"}
+    assert result_of(stack, "memory.search", {**sought, "mode": "keyword"})["items"] == []
+    nearest, other = result_of(stack, "memory.search", {**sought, "mode": "semantic"})["items"]
+    assert (nearest["item_id"], nearest["text"]) == (told["result"]["item_id"], "Hello World")
+    assert nearest["semantic_score"] > 0.5 > other["semantic_score"]
 
-@pytest.mark.req("IN-S4")
+
+@pytest.mark.req("IN-S4", "IN-35")
 def test_fifty_equal_requests_at_once_run_once(stack: Stack) -> None:
     def ask(n: int) -> dict[str, Any]:
         answer = orchestrate(stack, "test.slow", {"seconds": 0.5, "name": "fifty"}, web=n % 2)
@@ -204,6 +212,27 @@ def test_an_engine_that_failed_five_times_is_left_alone(stack: Stack, engine: Re
     assert (refused.status, refused.json()["code"]) == (503, "circuit_open")
     assert 0 < int(refused.headers["Retry-After"]) <= 30
     assert len(engine.received) == 5
+
+    half_a_minute_passes(stack, "flow:n8n")
+    probe = orchestrate(stack, "gmail.triage", {"n": 6}, web=1)
+    assert (probe.status, probe.json()["code"]) == (502, "upstream_error")
+    refused = orchestrate(stack, "gmail.triage", {"n": 7})
+    assert (refused.status, refused.json()["code"]) == (503, "circuit_open")
+    assert len(engine.received) == 6
+
+    engine.replies = [answering({"classified": 1})]
+    half_a_minute_passes(stack, "flow:n8n")
+    worked = [orchestrate(stack, "gmail.triage", {"n": n}, web=n % 2) for n in (8, 9)]
+    assert [answer.status for answer in worked] == [200, 200]
+    with stack.redis() as client:
+        assert not client.exists(*circuit_keys("flow:n8n"))
+
+
+def half_a_minute_passes(stack: Stack, service: str) -> None:
+    """For a circuit that is open."""
+    key = circuit_keys(service)[0]
+    with stack.redis() as client:
+        client.hincrby(key, "opened_ms", -30_000)
 
 
 @pytest.mark.req("IN-S18")
@@ -298,6 +327,45 @@ def test_what_was_done_for_intents_is_in_the_figures(stack: Stack) -> None:
     wait_until(lambda: grown("callbacks_total", status="delivered") == 1)
 
 
+def slow_calls(used: Usage) -> int:
+    return sum(row.figures.calls for row in used.rows if row.name == "test.slow")
+
+
+@pytest.mark.req("IN-38", "IN-40", "IN-51")
+def test_programs_ask_wait_are_told_and_see_what_they_used(stack: Stack) -> None:
+    token = stack.credentials(CYD)["Authorization"].removeprefix("Bearer ")
+    with receiving() as receiver, Client(stack.address(), token=token) as client:
+        inputs = {"seconds": 0.2, "name": "blocking"}
+        job = client.orchestrate(
+            "test.slow", inputs, callback_url=receiver.url("/told"), wait=False
+        )
+        assert job.status == "accepted"
+        over = client.wait(job.job_id, timeout_s=PATIENCE_S)
+        wait_until(lambda: len(receiver.received) > 0, timeout_s=PATIENCE_S)
+        sent = receiver.received[0]
+
+    assert over.value() == {"name": "blocking"}
+    told = verify_webhook(dict(sent.headers), sent.body, SECRET)
+    assert (told["type"], told["data"]["job_id"]) == ("job.completed", job.job_id)
+    assert told["data"]["result"] == over.value()
+    used = asyncio.run(used_by_an_asynchronous_program(stack.address(1), token))
+    assert slow_calls(used) == 2
+    with Client(stack.address(), token=token) as client:
+        assert slow_calls(client.usage(group_by="intent")) == 2
+
+
+async def used_by_an_asynchronous_program(address: str, token: str) -> Usage:
+    """It asks as well, then waits until both jobs are in its usage."""
+    async with AsyncClient(address, token=token) as client:
+        job = await client.orchestrate("test.slow", {"seconds": 0.2, "name": "asynchronous"})
+        over = await client.wait(job.job_id, timeout_s=PATIENCE_S)
+        assert over.value() == {"name": "asynchronous"}
+        async with asyncio.timeout(PATIENCE_S):
+            while slow_calls(used := await client.usage(group_by="intent")) < 2:
+                await asyncio.sleep(0.1)
+        return used
+
+
 @pytest.mark.req("IN-S13")
 @pytest.mark.parametrize(
     "url",
@@ -330,7 +398,8 @@ def test_jobs_are_their_owners(stack: Stack) -> None:
 
 @pytest.mark.req("IN-S16")
 def test_a_reader_who_was_cut_off_misses_nothing(stack: Stack) -> None:
-    body = {"intent": "test.slow", "inputs": {"seconds": 3, "name": "read"}}
+    inputs = {"seconds": 1.5, "silent_s": 2.5, "name": "read"}
+    body = {"intent": "test.slow", "inputs": inputs}
     first = stack.post("/orchestrate", body, headers={"Accept": "text/event-stream"})
     first.until("progress")
     first.until("progress")
@@ -342,6 +411,7 @@ def test_a_reader_who_was_cut_off_misses_nothing(stack: Stack) -> None:
     whole.rest()
 
     assert (first.frames[0].type, rest.frames[-1].type) == ("metadata", "complete")
+    assert "heartbeat" in [frame.type for frame in rest.frames]
     assert rest.frames[-1].data["status"] == "success"
     assert rest.frames[-1].data["result"] == {"name": "read"}
     ids = [f.id for f in [*first.frames, *rest.frames] if f.id and f.type != "metadata"]
@@ -371,6 +441,27 @@ def test_a_command_is_only_told_until_it_is_confirmed_and_some_never_run(stack: 
     assert (sure.status, sure.json()["code"]) == (403, "command_denied")
     said = orchestrate(stack, "ssh.exec", {**inputs, "confirm_dangerous": "true"})
     assert said.status == 422
+
+
+@pytest.mark.req("IN-S19")
+def test_a_model_only_tries_commands_and_calls_no_tool_that_it_was_not_given(stack: Stack) -> None:
+    args = {"host": "server.com", "command": "reboot", "confirm_dangerous": True}
+    call = {"tool_calls": [{"name": "ssh_exec", "arguments": args}]}
+    stack.models.script("scripted", call, {"text": "Tried."}, call, {"text": "Sorry."})
+    asked = {"prompt": "Restart it", "model": "scripted"}
+
+    tried = result_of(stack, "agent.ask", {**asked, "tools": ["ssh.exec"]})
+    refused = result_of(stack, "agent.ask", {**asked, "tools": ["memory.search", "ssh.*"]})
+
+    assert (tried["text"], refused["text"]) == ("Tried.", "Sorry.")
+    _, dry, offered, denied = [one["body"] for one in stack.models.requests("scripted")]
+    assert '"dry_run":true' in dry["messages"][-1]["content"]
+    names = [tool["function"]["name"] for tool in offered["tools"]]
+    assert set(names) == {"memory_search", "ssh_exec_peek"}
+    assert denied["messages"][-1]["role"] == "tool"
+    assert "dry_run" not in denied["messages"][-1]["content"]
+    calls = stack.rows("SELECT decision FROM agent_ssh_audit WHERE is_models_choice")
+    assert calls == [{"decision": "dry_run"}]
 
 
 @pytest.mark.req("IN-S15")

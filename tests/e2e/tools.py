@@ -74,12 +74,13 @@ async def priced(ctx: ToolContext, word: str, crashes: bool = False) -> dict[str
 
 
 @tool("test.slow", timeout_s=60)
-async def slow(ctx: ToolContext, seconds: float, name: str) -> dict[str, str]:
-    """Takes so long, says how far it is, and counts its calls by name."""
+async def slow(ctx: ToolContext, seconds: float, name: str, silent_s: float = 0) -> dict[str, str]:
+    """Takes so long, says how far it is, is silent at last, and counts its calls by name."""
     with effects_file(settings.DATA_DIR).open("a") as file:
         file.write(name + "\n")
     steps = max(1, round(seconds * 4))
     for step in range(steps):
         ctx.progress(step / steps, f"{step} of {steps}")
         await asyncio.sleep(seconds / steps)
+    await asyncio.sleep(silent_s)
     return {"name": name}

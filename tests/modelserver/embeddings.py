@@ -7,7 +7,7 @@ The model's name says what is wrong with the answer:
     few              one vector less than was asked for            nan          no numbers
     backwards        the vectors in the opposite order, by index
 
-Any other name gives as many numbers as were asked for, else 1,536.
+Any other name gives as many numbers as were asked for, else 1,536. "greeting" means "hello".
 """
 
 from __future__ import annotations
@@ -41,10 +41,14 @@ def embeddings_reply(body: dict[str, Any]) -> Reply:
     return json_reply({"object": "list", "model": model, "data": items})
 
 
+#: Words that mean what another one means.
+_MEANS = {"greeting": "hello"}
+
+
 def _vector(text: str, size: int) -> list[float]:
     """Every word adds to one place; the first place is never empty."""
     vector = [0.0] * size
     vector[0] = 0.1
     for word in re.findall(r"\w+", text.lower()):
-        vector[zlib.crc32(word.encode()) % size] += 1.0
+        vector[zlib.crc32(_MEANS.get(word, word).encode()) % size] += 1.0
     return vector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from agents_cfg.selectors.fresh import fresh
 from billing.models import Quota
 from memory.models import MemoryItem
 from orchestration.models import Run
+from orchestration.services.metering import runs_meter
 from taskmapr.core.tools import ToolRegistry, tool
 from tests.orchestration.intents.conftest import Call
 
@@ -48,6 +50,35 @@ def test_fifty_requests_at_once_never_exceed_a_limit(
 
     assert sorted(a.status for a in answers) == [200] * 7 + [402] * (n - 7)
     assert MemoryItem.objects.count() == 7
+
+
+@pytest.mark.req("IN-38", "IN-S17")
+def test_of_a_daily_quota_of_three_calls_the_fourth_is_refused_and_usage_shows_three(
+    orchestrate: Call, call: Call, registry: ToolRegistry
+) -> None:
+    @tool("shop.find", into=registry, cost_usd_micros=500)
+    def find(what: str) -> dict[str, str]:
+        """Find a thing."""
+        return {"found": what}
+
+    Quota.objects.create(max_calls=3, period="day")
+    fresh.clear()
+
+    answers = [orchestrate("shop.find", {"what": f"tea {n}"}) for n in range(4)]
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 402]
+    refused = answers[-1].json
+    assert refused["code"] == "quota_exceeded"
+    resets_at = datetime.fromisoformat(refused["details"]["resets_at"])
+    assert timedelta() < resets_at - datetime.now(UTC) <= timedelta(days=1)
+    assert (resets_at.hour, resets_at.minute) == (0, 0)
+    assert Run.objects.count() == 3
+    runs_meter()
+    used = call("GET", "/usage?group_by=tool").json
+    (row,) = used["usage"]
+    for told in (row, used["total"]):
+        assert (told["calls"], told["failed"], told["cost_usd_micros"]) == (3, 0, 1500)
+    assert row["tool"] == "shop.find"
 
 
 @pytest.mark.req("IN-38")
