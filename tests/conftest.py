@@ -91,15 +91,20 @@ def _connect_to(connection: Any, database: str) -> None:
     os.environ["DATABASE_URL"] = servers.postgres.url_of(database)
 
 
-@pytest.fixture
-def redis_url(request: pytest.FixtureRequest, settings: Any) -> str:
-    """An empty Redis database of this worker's own."""
-    import redis
-
+@pytest.fixture(scope="session")
+def redis_address(request: pytest.FixtureRequest) -> str:
+    """A Redis database of this worker's own, for processes that outlive a test."""
     servers.redis_start()
     worker = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
-    url = servers.redis.url_of(1 + int(worker.removeprefix("gw")))
-    with redis.Redis.from_url(url) as client:
+    return servers.redis.url_of(1 + int(worker.removeprefix("gw")))
+
+
+@pytest.fixture
+def redis_url(redis_address: str, settings: Any) -> str:
+    """The same, empty."""
+    import redis
+
+    with redis.Redis.from_url(redis_address) as client:
         client.flushdb()
-    settings.REDIS_URL = url
-    return url
+    settings.REDIS_URL = redis_address
+    return redis_address

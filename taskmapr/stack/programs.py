@@ -15,6 +15,9 @@ from taskmapr.stack.supervisor import Program
 _APPLICATION = "taskmapr.asgi:application"
 #: Open streams get so long to end after SIGTERM (asgi.py ends them at once).
 _GRACE_S = 8
+#: Of one message on a socket; more than `HEARD_CHARACTERS` (orchestration/consumers/base.py) ever
+#: take. A longer one ends its connection before it is in memory. Granian has no such option.
+SOCKET_MESSAGE_BYTES: Final = 65_536
 #: Threads of a worker: its loop carries the runs, a thread only hands one over.
 _WORKER_THREADS = 8
 #: The name of the worker for tasks with processes of their own.
@@ -52,13 +55,15 @@ def server_command(server: str, host: str, port: int) -> list[str]:
             options += ["--host", host, "--port", str(port), "--log-level", "warning"]
             return ["-m", "granian", *options, _APPLICATION]
         case "daphne":
-            return ["-m", "daphne", "-v", "0", "-b", host, "-p", str(port), _APPLICATION]
+            options = ["-v", "0", "--websocket-max-message-size", str(SOCKET_MESSAGE_BYTES)]
+            return ["-m", "daphne", *options, "-b", host, "-p", str(port), _APPLICATION]
         case _:
             options = ["--loop", "uvloop", "--http", "httptools", "--lifespan", "off"]
             options += ["--no-access-log", "--log-level", "warning", "--no-server-header"]
             # What proxies say is read by the settings that name them, the same for every server.
             options += ["--no-proxy-headers"]
             options += ["--timeout-graceful-shutdown", str(_GRACE_S)]
+            options += ["--ws-max-size", str(SOCKET_MESSAGE_BYTES)]
             return ["-m", "uvicorn", *options, "--host", host, "--port", str(port), _APPLICATION]
 
 

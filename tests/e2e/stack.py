@@ -170,6 +170,15 @@ class Stack:
         sent = {**self.credentials(user), **(headers or {})}
         return Stream(self.address(web), "POST", path, headers=sent, body=body)
 
+    def assign(self, task_type: str, params: dict[str, Any] | None = None, **more: Any) -> str:
+        """A new task of Ada's. Returns its id. `more`: members of the order, and `headers`."""
+        headers = more.pop("headers", None)
+        body = {"task_type": task_type, "params": params or {}, **more}
+        answer = self.post("/assign-task/", body, headers=headers)
+        told = answer.json()
+        assert answer.status == 200, told
+        return str(told["task_id"])
+
     def get(self, path: str, *, user: Person = ADA, web: int = 0, **headers: str) -> Stream:
         sent = {**self.credentials(user), **headers}
         return Stream(self.address(web), "GET", path, headers=sent)

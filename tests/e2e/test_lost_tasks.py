@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from tests.e2e.cast import ADA
+from tests.e2e.followers import following
 from tests.e2e.processes import ROOT
 from tests.e2e.stack import PATIENCE_S, Shape, Stack, wait_until
 from tests.orchestration.tasks.test_processes import is_gone
@@ -54,16 +55,25 @@ def task_start(stack: Stack, name: str, queue: str, params: dict[str, Any]) -> s
     return done.stdout.strip().splitlines()[-1]
 
 
-@pytest.mark.req("TQ-18", "TQ-S13")
+@pytest.mark.req("TQ-18", "TQ-S13", "TQ-26")
 def test_a_task_that_may_be_repeated_is_done_by_the_next_worker(stack: Stack) -> None:
-    run_id = task_start(stack, "test_task", "default", {"duration_s": 6, "steps": 60})
-    wait_until(lambda: "progress" in stack.kinds(run_id), timeout_s=PATIENCE_S)
+    """Who follows it sees the first attempt, that there is another one, and its result."""
+    run_id = stack.assign("test_task", {"duration_s": 3, "steps": 30})
+    with following(stack, run_id) as follower:
+        follower.until_lines(3)
 
-    stack.holder(run_id).kill()
-    stack.start()
+        stack.holder(run_id).kill()
+        stack.start()
+        assert follower.rest() == 1000
 
     ended = stack.wait_for_end(run_id, timeout_s=PATIENCE_S)
     assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
+    (retry,) = (m for m in follower.messages if m["type"] == "retry")
+    assert (retry["data"]["attempt"], retry["data"]["error"]) == (2, "worker_lost")
+    after = [m for m in follower.messages if m["seq"] > retry["seq"] and m["type"] == "log"]
+    assert [m["data"]["message"] for m in after] == [f"step {n} of 30" for n in range(1, 31)]
+    assert follower.types[-2:] == ["status", "result"]
+    assert follower.messages[-1]["data"]["attempts"] == 2
 
 
 @pytest.mark.req("TQ-19")

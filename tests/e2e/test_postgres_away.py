@@ -11,6 +11,7 @@ import pytest
 from taskmapr.stack.postgres import EmbeddedPostgres
 from tests.e2e.cast import CYD
 from tests.e2e.conftest import database_prepare
+from tests.e2e.followers import assert_told_once, following
 from tests.e2e.sse import Stream
 from tests.e2e.stack import Shape, Stack, health, place_make, wait_until
 from tests.modelserver.process import ScriptedServer
@@ -195,6 +196,30 @@ def test_a_stream_under_way_goes_on_across_the_outage(
     assert stack.wait_for_end(stream.run_id)["status"] == "succeeded"
     seqs = [event["seq"] for event in stack.events(stream.run_id)]
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+@pytest.mark.req("TQ-24", "TQ-26")
+def test_who_follows_a_task_misses_nothing_and_nobody_else_is_let_in(
+    stack: Stack, postgres: EmbeddedPostgres, request: pytest.FixtureRequest
+) -> None:
+    task_id = stack.assign("test_task", {"duration_s": 3, "steps": 30})
+    with following(stack, task_id) as follower:
+        follower.until_lines(3)
+        request.getfixturevalue("outage")
+        with following(stack, task_id) as late:
+            assert late.rest() == 1013
+        assert late.messages == []
+
+        postgres.start()
+        code = follower.rest()
+
+    heard = follower.messages
+    while code == 1013:
+        with following(stack, task_id, after=heard[-1]["seq"]) as again:
+            code = again.rest()
+        heard = [*heard, *again.messages[1:]]
+    assert code == 1000
+    assert_told_once(heard, 30)
 
 
 @pytest.mark.req("OV-63", "OV-65")

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from tests.e2e.followers import assert_told_once, following
 from tests.e2e.sse import Stream
 from tests.e2e.stack import Shape, Stack, health, wait_until
 
@@ -45,6 +46,19 @@ def test_a_restart_in_mid_stream_is_not_noticed(stack: Stack, with_data: bool) -
     assert_whole(stack, stream)
     # What was missed did not wait for a heartbeat, which comes every 15 s here.
     assert stream.longest_silence_s < 10
+
+
+@pytest.mark.req("TQ-26", "TQ-41")
+@pytest.mark.parametrize("with_data", [True, False])
+def test_a_restart_in_the_middle_of_a_task_is_not_noticed_by_its_followers(
+    stack: Stack, with_data: bool
+) -> None:
+    task_id = stack.assign("test_task", {"duration_s": 2, "steps": 40})
+    with following(stack, task_id) as follower:
+        follower.until_lines(5)
+        stack.redis_restart(with_data=with_data)
+        assert follower.rest() == 1000
+    assert_told_once(follower.messages, 40)
 
 
 @pytest.mark.req("OV-64")

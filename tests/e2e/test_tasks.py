@@ -75,15 +75,6 @@ def manage(stack: Stack, code: str) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def assign(stack: Stack, task_type: str, params: dict[str, Any] | None = None, **more: Any) -> str:
-    headers = more.pop("headers", None)
-    body = {"task_type": task_type, "params": params or {}, **more}
-    answer = stack.post("/assign-task/", body, headers=headers)
-    told = answer.json()
-    assert answer.status == 200, told
-    return str(told["task_id"])
-
-
 def result(stack: Stack, task_id: str, *, user: Person = ADA) -> dict[str, Any]:
     told: dict[str, Any] = stack.get(f"/result/{task_id}", user=user).json()
     return told
@@ -102,7 +93,7 @@ def _scheduled(module_stack: Stack, second_beat: ServiceProcess) -> None:
 
 @pytest.mark.req("TQ-S1", "TQ-20")
 def test_a_task_is_done_and_told(stack: Stack) -> None:
-    task_id = assign(stack, "test_task", {"test": True, "duration_s": 0.2})
+    task_id = stack.assign("test_task", {"test": True, "duration_s": 0.2})
     told = over(stack, task_id)
 
     assert (told["status"], told["state"], told["ready"]) == ("completed", "SUCCESS", True)
@@ -137,10 +128,10 @@ def test_a_task_is_in_the_figures(stack: Stack) -> None:
 @pytest.mark.req("TQ-S6", "TQ-S7")
 def test_attempts_limits_and_cancelling(stack: Stack) -> None:
     """Side by side, because each of them mostly waits."""
-    third = assign(stack, "test_task", {"succeed_on_attempt": 3, "duration_s": 0})
-    never = assign(stack, "test_task", {"fail": "permanent", "duration_s": 0})
-    late = assign(stack, "test_task", {"duration_s": 60}, timeout_s=2)
-    stopped = assign(stack, "test_task", {"duration_s": 60})
+    third = stack.assign("test_task", {"succeed_on_attempt": 3, "duration_s": 0})
+    never = stack.assign("test_task", {"fail": "permanent", "duration_s": 0})
+    late = stack.assign("test_task", {"duration_s": 60}, timeout_s=2)
+    stopped = stack.assign("test_task", {"duration_s": 60})
     stack.wait_for_status(stopped, "running", timeout_s=PATIENCE_S)
 
     assert stack.post(f"/tasks/{stopped}/cancel", {}).status == 202
@@ -171,8 +162,8 @@ def test_types_made_while_everything_runs_can_be_assigned(stack: Stack, types_di
         return {row["name"] for row in stack.get("/tasks/").json()["tasks"]}
 
     wait_until(lambda: {"file.first", "file.second", "green"} <= listed(), timeout_s=10)
-    assert over(stack, assign(stack, "file.second"))["result"] == {"from": "file.second"}
-    assert over(stack, assign(stack, "green"))["result"]["echo"]["colour"] == "green"
+    assert over(stack, stack.assign("file.second"))["result"] == {"from": "file.second"}
+    assert over(stack, stack.assign("green"))["result"]["echo"]["colour"] == "green"
 
 
 @pytest.mark.req("TQ-S16")
@@ -180,7 +171,7 @@ def test_ten_equal_orders_at_once_are_one_task(stack: Stack) -> None:
     key = {"Idempotency-Key": "ten"}
 
     def order(_: int) -> str:
-        return assign(stack, "test_task", {"duration_s": 0}, headers=key)
+        return stack.assign("test_task", {"duration_s": 0}, headers=key)
 
     with ThreadPoolExecutor(10) as pool:
         assert len(set(pool.map(order, range(10)))) == 1
@@ -188,7 +179,7 @@ def test_ten_equal_orders_at_once_are_one_task(stack: Stack) -> None:
 
 @pytest.mark.req("TQ-S4", "TQ-03")
 def test_a_task_is_its_owners(stack: Stack) -> None:
-    task_id = assign(stack, "test_task", {"duration_s": 0, "screenshot": True})
+    task_id = stack.assign("test_task", {"duration_s": 0, "screenshot": True})
     (picture,) = over(stack, task_id)["screenshots"]
     bare = picture["url"].partition("?")[0]
 
@@ -205,7 +196,7 @@ def test_a_task_is_its_owners(stack: Stack) -> None:
 def test_the_id_of_the_request_is_in_the_row_and_in_the_workers_lines(stack: Stack) -> None:
     asked = f"order-{uuid4()}"
     params = {"duration_s": 0, "fail": "permanent"}
-    task_id = assign(stack, "test_task", params, headers={"x-request-id": asked})
+    task_id = stack.assign("test_task", params, headers={"x-request-id": asked})
     over(stack, task_id)
 
     assert stack.run(task_id)["request_id"] == asked
@@ -223,7 +214,7 @@ def test_the_health_of_a_queue_is_told(stack: Stack) -> None:
 
 @pytest.mark.req("TQ-19")
 def test_a_worker_that_is_asked_to_stop_leaves_its_task_to_another(stack: Stack) -> None:
-    task_id = assign(stack, "test_task", {"duration_s": 4, "steps": 20})
+    task_id = stack.assign("test_task", {"duration_s": 4, "steps": 20})
     wait_until(lambda: "progress" in stack.kinds(task_id), timeout_s=PATIENCE_S)
     worker = stack.workers[0]
     worker.signal(signal.SIGTERM)
@@ -236,8 +227,8 @@ def test_a_worker_that_is_asked_to_stop_leaves_its_task_to_another(stack: Stack)
 
 @pytest.mark.req("TQ-41", "TQ-S12")
 def test_redis_may_forget_everything_in_the_middle_of_a_task(stack: Stack) -> None:
-    before = over(stack, assign(stack, "test_task", {"duration_s": 0, "n": 1}))
-    task_id = assign(stack, "test_task", {"duration_s": 3, "steps": 12})
+    before = over(stack, stack.assign("test_task", {"duration_s": 0, "n": 1}))
+    task_id = stack.assign("test_task", {"duration_s": 3, "steps": 12})
     wait_until(lambda: "progress" in stack.kinds(task_id), timeout_s=PATIENCE_S)
     with stack.redis() as client:
         client.flushall()
@@ -247,12 +238,12 @@ def test_redis_may_forget_everything_in_the_middle_of_a_task(stack: Stack) -> No
     told = over(stack, task_id)
     assert (told["status"], told["attempts"]) == ("completed", 1)
     assert len(told["logs"]) >= 12
-    assert over(stack, assign(stack, "test_task", {"duration_s": 0}))["status"] == "completed"
+    assert over(stack, stack.assign("test_task", {"duration_s": 0}))["status"] == "completed"
 
 
 @pytest.mark.req("TQ-S12")
 def test_without_redis_nothing_is_assigned_and_results_are_told(stack: Stack) -> None:
-    before = over(stack, assign(stack, "test_task", {"duration_s": 0, "n": 2}))
+    before = over(stack, stack.assign("test_task", {"duration_s": 0, "n": 2}))
     stack.redis_kill()
     try:
         answer = stack.post("/assign-task/", {"task_type": "test_task"})
