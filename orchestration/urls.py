@@ -15,6 +15,7 @@ from orchestration.api.task_files import TaskDownloadApi, TaskScreenshotApi
 from orchestration.api.task_queue import (
     AssignTaskApi,
     TaskCancelApi,
+    TaskConfirmApi,
     TaskResultApi,
     TaskRetryApi,
     TaskRunsApi,
@@ -27,6 +28,7 @@ urlpatterns = [
     path("tasks", TaskTypesApi.as_view()),
     path("tasks/runs", TaskRunsApi.as_view()),
     path("tasks/<str:task_id>/cancel", TaskCancelApi.as_view()),
+    path("tasks/<str:task_id>/confirm", TaskConfirmApi.as_view()),
     path("tasks/<str:task_id>/retry", TaskRetryApi.as_view()),
     path("static/screenshots/<str:task_id>/<path:name>", TaskScreenshotApi.as_view()),
     path("static/results/<str:task_id>/<path:name>", TaskDownloadApi.as_view()),

@@ -25,7 +25,16 @@ _COLOURS: Final = {
     ApprovalOutcome.APPROVED: "approved",
     ApprovalOutcome.UNKNOWN: "failed",
 }
-_COLUMNS: Final = ("at", "site", "batch_id", "outcome", "principal", "run_id", "screenshot")
+_COLUMNS: Final = (
+    "at",
+    "site",
+    "batch_id",
+    "outcome",
+    "principal",
+    "confirmed_by",
+    "run_id",
+    "screenshot",
+)
 #: Programs that open such files take these for the beginning of a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -74,7 +83,15 @@ class BatchLeaseAdmin(ReadOnlyAdmin):
 
 @admin.register(BatchApproval)
 class BatchApprovalAdmin(ReadOnlyAdmin):
-    list_display = ("what", "outcome_shown", "who", "run_shown", "picture", "when_shown")
+    list_display = (
+        "what",
+        "outcome_shown",
+        "who",
+        "confirmed",
+        "run_shown",
+        "picture",
+        "when_shown",
+    )
     list_display_links = None
     list_select_related = ("user",)
     list_filter = ("site", "outcome", ("at", RangeDateTimeFilter))
@@ -97,6 +114,10 @@ class BatchApprovalAdmin(ReadOnlyAdmin):
     @admin.display(description="In the name of", ordering="principal")
     def who(self, row: BatchApproval) -> SafeString:
         return two_lines(row.user.email if row.user else NONE, row.principal, is_wide=True)
+
+    @admin.display(description="Confirmed by", ordering="confirmed_by")
+    def confirmed(self, row: BatchApproval) -> str:
+        return row.confirmed_by or NONE
 
     @admin.display(description="Run")
     def run_shown(self, row: BatchApproval) -> SafeString:

@@ -46,6 +46,7 @@ class SiteForm(CheckedForm):
         "wait_s": "Seconds to wait for an element",
         "page_load_s": "Seconds for a page",
         "browsers": "Browsers at once per account",
+        "require_confirmation": "A person has to confirm each task that approves",
     }
     allowed_hosts = LinesField(rows=2, help_text="Beside that of the address.")
     pending_words = LinesField(rows=2, help_text="States in which a batch can be approved.")
@@ -116,13 +117,17 @@ class SiteAdmin(ProductAdmin):
             "Approving it",
             {
                 "fields": (
+                    "require_confirmation",
                     "state_field",
                     "pending_words",
                     "approved_words",
                     "approve_button",
                     "confirm_button",
                 ),
-                "description": "Without a confirm button, the browser's own dialog is accepted.",
+                "description": (
+                    "Without a confirm button, the browser's own dialog is accepted. A task that"
+                    " has to be confirmed waits for up to an hour; the button is on its page."
+                ),
             },
         ),
         ("Waiting", {"classes": ("collapse",), "fields": ("wait_s", "page_load_s")}),

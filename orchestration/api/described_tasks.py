@@ -333,6 +333,25 @@ CANCEL: Final = described(
     problems=(errors.TaskNotFound, errors.AlreadyFinished, errors.ScopeMissing),
 )
 
+CONFIRM: Final = described(
+    "Say yes or no to a task that waits for it",
+    tag=TAG,
+    parameters=[_TASK_ID],
+    body=record({}, {"approve": {"type": "boolean", "default": True}}),
+    answers={
+        200: answer(
+            record({"task_id": uuid(), "status": one_of("confirmed", "refused")}),
+            "It is noted who said so, and the task goes on.",
+        )
+    },
+    problems=(
+        errors.TaskNotFound,
+        errors.AlreadyFinished,
+        errors.AlreadyResolved,
+        errors.ScopeMissing,
+    ),
+)
+
 RETRY: Final = described(
     "Assign a task again that did not succeed",
     tag=TAG,

@@ -20,7 +20,7 @@ from orchestration.api.asking import idempotency_key_of, name_of, user_of
 from orchestration.api.task_orders import order_of
 from orchestration.dialects.task_result import moment_of
 from orchestration.models import Run
-from orchestration.selectors.task_types import task_types_for
+from orchestration.selectors.task_types import may_assign, task_types_for
 from orchestration.selectors.tasks import (
     Reader,
     Wanted,
@@ -33,7 +33,8 @@ from orchestration.services.deliveries import callback_url_check
 from orchestration.services.idempotency import RunRepeated
 from orchestration.services.run_end import run_cancel
 from orchestration.services.task_assign import Ordering, task_assign, task_retry
-from taskmapr.core.errors import DatabaseUnavailable, InvalidInput
+from orchestration.services.task_confirm import task_confirm
+from taskmapr.core.errors import DatabaseUnavailable, InvalidInput, ScopeMissing, TaskNotFound
 from taskmapr.core.ids import uuid7
 from taskmapr.core.task_types import TaskType
 from taskmapr.foundation.aio import in_database
@@ -175,6 +176,20 @@ class TaskCancelApi(TaskView):
         return Response({"task_id": cancelled, "status": "cancelling"}, status=202)
 
 
+class TaskConfirmApi(TaskView):
+    """Say yes or no to a task that waits for it."""
+
+    required_scope = Scope.TASKS_ASSIGN
+    http_method_names = ["post", "options"]
+
+    @described.CONFIRM
+    async def post(self, request: Request, task_id: str) -> HttpResponseBase:
+        is_approved = _approve_of(request.data)
+        confirmed = await self.ask(_confirmed, request, task_id, is_approved=is_approved)
+        status = "confirmed" if is_approved else "refused"
+        return Response({"task_id": confirmed, "status": status})
+
+
 class TaskRetryApi(AssigningView):
     """Assign a task again that did not succeed."""
 
@@ -234,6 +249,29 @@ def _cancelled(request: Request, task_id: str) -> str:
     task = task_owned(task_id=task_id, reader=_reader(request))
     run_cancel(run_id=task.pk, by=name_of(request.user))
     return str(task.pk)
+
+
+def _confirmed(request: Request, task_id: str, *, is_approved: bool) -> str:
+    task = task_owned(task_id=task_id, reader=_reader(request))
+    credential = _credential(request)
+    if task.owner_id != user_of(request).pk:
+        # Operators who may see it answer on its page, where that is noted.
+        raise TaskNotFound
+    if credential is not None and not may_assign(credential, task.subject):
+        raise ScopeMissing("This key is not for tasks of this type.")
+    by = credential.ref if credential is not None else name_of(request.user)
+    task_confirm(task=task, is_approved=is_approved, by=by)
+    return str(task.pk)
+
+
+def _approve_of(body: Any) -> bool:
+    """`approve` of a body, true when left out. Raises InvalidInput."""
+    if body is not None and not isinstance(body, dict):
+        raise InvalidInput.of(("", "must be a JSON object"))
+    approve = (body or {}).get("approve", True)
+    if not isinstance(approve, bool):
+        raise InvalidInput.of(("approve", "must be true or false"))
+    return approve
 
 
 def _retryable(request: Request, task_id: str) -> Run:

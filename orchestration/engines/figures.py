@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from django.db import InterfaceError, OperationalError
 
-from orchestration.execution.drive import HeldRun, RetryLater
+from orchestration.execution.drive import HeldRun, Paused, RetryLater
 from taskmapr.core.errors import (
     CircuitOpen,
     LeaseLost,
@@ -52,7 +52,7 @@ def _output_measured(held: HeldRun) -> None:
 @contextmanager
 def task_measured(held: HeldRun, task_type: str) -> Iterator[None]:
     """One attempt at a task: how long it took and what it came to, however it ends. An attempt that
-    goes into other hands is not counted."""
+    goes into other hands, or waits for a person, is not counted."""
     task_id, attempt = str(held.run_id), held.attempt
     waited_s = (datetime.now(UTC) - held.claim.created_at).total_seconds()
     task_lines.task_started(task_id, task_type, attempt=attempt, waited_s=waited_s)
@@ -74,7 +74,7 @@ def task_measured(held: HeldRun, task_type: str) -> Iterator[None]:
             delay_s=again.delay_s,
         )
         raise
-    except (LeaseLost, OperationalError, InterfaceError):
+    except (Paused, LeaseLost, OperationalError, InterfaceError):
         raise
     except TaskMaprError as error:
         ended("timed_out" if isinstance(error, TimedOut) else "failed", error.code)

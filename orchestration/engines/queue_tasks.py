@@ -19,6 +19,7 @@ from orchestration.execution.drive import HeldRun, RetryLater
 from orchestration.execution.task_desk import TaskDesk
 from orchestration.execution.task_order import TaskOrder
 from orchestration.execution.task_outcome import Outcome
+from orchestration.execution.task_questions import asked
 from orchestration.execution.task_runners import Runner, runner_for
 from orchestration.execution.task_voice import TaskFacts, Why
 from orchestration.log.crashes import stack_fitted
@@ -125,6 +126,7 @@ class TaskEngine:
                 user_id=str(claim.owner_id),
                 attempt=self._held.attempt,
                 deadline=min(datetime.now(UTC) + timedelta(seconds=limit_s), claim.deadline_at),
+                has_asked=any(event.kind == "approval.requested" for event in claim.events),
             ),
         )
 
@@ -133,6 +135,8 @@ class TaskEngine:
     async def _conclude(self, outcome: Outcome) -> None:
         """Returns when the task is done; raises what the run ends or waits with."""
         await self._desk.settle()
+        if outcome.kind == "waits" and self._stopped_why is None and self._desk.question:
+            raise await asked(self._held, self._desk.question)
         if outcome.stack:
             stack = stack_fitted(self._desk.masked(outcome.stack)).encode()
             name = f"exception-{self._held.attempt}.txt"

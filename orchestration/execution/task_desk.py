@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError
 from agents_cfg.services.secrets import secret_read
 from orchestration.dialects.task_log import line_of
 from orchestration.execution.drive import HeldRun
+from orchestration.execution.task_questions import WAITING, Question, answers_in
 from orchestration.execution.task_voice import Answer, Said, Why
 from orchestration.page.text import storable
 from orchestration.services.artifacts import Role, artifact_store
@@ -62,6 +63,10 @@ class TaskDesk:
         self.lines: list[str] = []
         #: What the function came to so far, if it says so.
         self.result: Any = None
+        #: What the function waits to be told.
+        self.question: Question | None = None
+        self._answers = answers_in(held.claim.events)
+        self._fraction = 0.0
 
     # What functions call -------------------------------------------------------------------------
 
@@ -187,6 +192,7 @@ class TaskDesk:
             return
         fraction = round(min(max(percent, 0.0), 100.0) / 100, 4)
         shown = storable(self.masked(text), LINE_LENGTH)
+        self._fraction = fraction
         self._held.writer.append(ProgressMade(fraction=fraction, text=shown or None))
 
     async def _screenshot(self, name: str, data: bytes, kind: ScreenshotKind) -> None:
@@ -203,6 +209,17 @@ class TaskDesk:
     async def _effect_begin(self, what: str) -> None:
         self._held.writer.append(EffectBegun(what=storable(self.masked(what), LINE_LENGTH)))
         await self._held.writer.barrier()
+
+    async def _confirmation(
+        self, prompt: str, args: Mapping[str, Any], wait_s: float
+    ) -> tuple[str, str] | None:
+        """The decision and whose it is; None: nobody was asked, or has answered yet."""
+        asked = Question(prompt=self.masked(prompt), args=args, wait_s=wait_s)
+        given = self._answers.get(asked.fingerprint)
+        if given is None:
+            self.question = asked
+            self._held.writer.append(ProgressMade(fraction=self._fraction, text=WAITING))
+        return given
 
     async def _partial(self, result: Any) -> None:
         try:
@@ -229,6 +246,7 @@ class TaskDesk:
         "progress": _progress,
         "screenshot": _screenshot,
         "artifact": _artifact,
+        "confirmation": _confirmation,
         "effect_begin": _effect_begin,
         "partial": _partial,
         "secret": _secret,

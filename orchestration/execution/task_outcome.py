@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from taskmapr.core.errors import TaskMaprError
-from taskmapr.core.task_types import Retryable, TaskInterrupted
+from taskmapr.core.task_types import Retryable, TaskInterrupted, TaskWaits
 
 MESSAGE_LENGTH: Final = 2000
 
@@ -21,10 +21,10 @@ class Outcome:
 
     `retryable`: another attempt may succeed. `permanent`: the function said that none will.
     `stopped`: it ended because it was told to. `unhandled`: something that it did not foresee.
-    `lost`: its process died, or it had to be given up.
+    `lost`: its process died, or it had to be given up. `waits`: it needs a person's word first.
     """
 
-    kind: Literal["returned", "retryable", "permanent", "stopped", "unhandled", "lost"]
+    kind: Literal["returned", "retryable", "permanent", "stopped", "unhandled", "lost", "waits"]
     #: What it returned, as plain JSON values.
     value: Any = None
     code: str = ""
@@ -51,6 +51,8 @@ def outcome_raised(error: BaseException, retry_on: tuple[type[Exception], ...]) 
     match error:
         case TaskInterrupted() | asyncio.CancelledError():
             return Outcome(kind="stopped", message=message)
+        case TaskWaits():
+            return Outcome(kind="waits", message=message)
         case Retryable():
             return Outcome(kind="retryable", message=message, after_s=error.after_s)
         case TaskMaprError():

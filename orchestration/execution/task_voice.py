@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from taskmapr.core.task_types import LogLevel, Permanent, ScreenshotKind, TaskInterrupted
+from taskmapr.core.task_types import (
+    Confirmation,
+    LogLevel,
+    Permanent,
+    ScreenshotKind,
+    TaskInterrupted,
+    TaskWaits,
+)
 
 #: Name of a method of TaskDesk and its arguments.
 Said = tuple[str, tuple[Any, ...]]
@@ -25,6 +32,7 @@ class TaskFacts:
     user_id: str
     attempt: int
     deadline: datetime
+    has_asked: bool = False
 
 
 class TaskVoice:
@@ -58,6 +66,10 @@ class TaskVoice:
     def deadline(self) -> datetime:
         return self._facts.deadline
 
+    @property
+    def has_asked(self) -> bool:
+        return self._facts.has_asked
+
     def log(self, level: LogLevel, text: str) -> None:
         self._tell(("log", (level, str(text))))
 
@@ -78,6 +90,12 @@ class TaskVoice:
     def check_cancelled(self) -> None:
         if (why := self._why()) is not None:
             raise TaskInterrupted(why)
+
+    def confirmation(self, prompt: str, args: Mapping[str, Any], *, wait_s: float) -> Confirmation:
+        said = self._asked("confirmation", prompt, dict(args), wait_s)
+        if said is None:
+            raise TaskWaits
+        return Confirmation(*said)
 
     def effect_begin(self, what: str) -> None:
         self._asked("effect_begin", what)

@@ -45,6 +45,8 @@ class BatchApproval(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    #: Who said yes to it, where the site asks for that: a credential as above, or an operator.
+    confirmed_by = models.CharField(max_length=200, blank=True, default="")
     #: Not a reference: runs are erased in time, this is not.
     run_id = models.UUIDField(db_index=True)
     outcome = models.CharField(

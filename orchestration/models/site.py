@@ -55,6 +55,9 @@ class Site(models.Model):
     pending_words = models.JSONField(default=pending_words)
     approved_words = models.JSONField(default=approved_words)
 
+    #: Whether a person has to say yes to each task that wants to approve here.
+    require_confirmation = models.BooleanField(default=False)
+
     wait_s = models.FloatField(
         default=15.0, validators=[MinValueValidator(0.5), MaxValueValidator(120.0)]
     )

@@ -167,8 +167,14 @@ def task_types_for(credential: Credential | None) -> list[TaskType]:
 def is_assignable(task_type: TaskType, credential: Credential | None) -> bool:
     if credential is None:
         return True
-    is_listed = credential.task_types is None or is_named(task_type.name, credential.task_types)
-    return is_listed and all(credential.permits(scope) for scope in task_type.scopes)
+    return may_assign(credential, task_type.name) and all(
+        credential.permits(scope) for scope in task_type.scopes
+    )
+
+
+def may_assign(credential: Credential, name: str) -> bool:
+    """Whether the credential is for types of this name at all."""
+    return credential.task_types is None or is_named(name, credential.task_types)
 
 
 def task_type_named(name: str) -> TaskType:

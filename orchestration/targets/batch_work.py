@@ -28,6 +28,9 @@ Kind = Literal[
     "skipped",
 ]
 KINDS: Final[tuple[Kind, ...]] = Kind.__args__  # type: ignore[attr-defined]
+#: Seconds that a person has to confirm a task where the site asks for it.
+CONFIRM_S: Final = 3600.0
+_UNCONFIRMED: Final = {"denied": "refused by {by}", "expired": "nobody confirmed it in time"}
 _GOOD: Final = {"approved", "already_approved", "would_approve"}
 #: A lease outlasts the time of its task by so much: that is how long ending it may take.
 _LEASE_MORE: Final = timedelta(seconds=60)
@@ -76,6 +79,7 @@ class BatchWork:
         self._site, self._wishes, self._ctx, self._evidence = site, wishes, ctx, evidence
         self._outcomes: list[dict[str, Any]] = []
         self._has_begun_effect = False
+        self._confirmed_by = ""
         self._run_id = UUID(ctx.task_id)
 
     def result(self) -> dict[str, Any]:
@@ -87,6 +91,29 @@ class BatchWork:
             **{str(kind): kinds.count(kind) for kind in KINDS},
             "batches": list(self._outcomes),
         }
+
+    def is_confirmed(self) -> bool:
+        """Whether to go on where the site wants a person's word first. If not, every batch is
+        skipped. Raises TaskWaits while nobody has answered."""
+        # Who asked once hears the answer, whatever was said about the site meanwhile.
+        is_asked = self._site.require_confirmation or self._ctx.has_asked
+        if not (is_asked and self._wishes.auto_approve):
+            return True
+        self._ctx.partial(self._partial())
+        ids = list(self._wishes.batch_ids)
+        said = self._ctx.confirmation(
+            f"May {len(ids)} batches be approved at {self._site.name}?",
+            {"site": self._site.name, "batch_ids": ids},
+            wait_s=CONFIRM_S,
+        )
+        if said.decision == "approved":
+            self._ctx.log("info", f"confirmed by {said.by}")
+            self._confirmed_by = said.by
+            return True
+        why = _UNCONFIRMED[said.decision].format(by=said.by)
+        self._ctx.log("warning", f"nothing is approved: {why}")
+        self._give_up(why)
+        return False
 
     def perform(self, pages: BatchPages) -> dict[str, Any]:
         """Every batch has an outcome, whatever this raises: TaskFailed with the codes of a browser,
@@ -240,7 +267,10 @@ class BatchWork:
             self._ctx.effect_begin(f"approving batches at {self._site.name}")
             self._has_begun_effect = True
         attempt.approval_id = batch_approval_begin(
-            site=self._site.name, batch_id=str(attempt.batch_id), run_id=self._run_id
+            site=self._site.name,
+            batch_id=str(attempt.batch_id),
+            run_id=self._run_id,
+            confirmed_by=self._confirmed_by,
         )
         pages.confirm()
         is_approved = pages.wait_for_approval()

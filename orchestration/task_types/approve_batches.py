@@ -98,6 +98,8 @@ def approve_batches(params: dict[str, Any], ctx: TaskContext) -> dict[str, Any]:
         screenshots=params["screenshots"],
     )
     work = BatchWork(site, wishes, ctx, Evidence(ctx, account, wishes.screenshots))
+    if not work.is_confirmed():
+        return work.result()
     with _browser(site, account, ctx) as browser:
         return work.perform(BatchPages(site, account, browser))
 

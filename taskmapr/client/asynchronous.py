@@ -208,6 +208,10 @@ class AsyncClient:
     async def cancel_task(self, task_id: str) -> None:
         await self._do(calls.task_cancel(task_id))
 
+    async def confirm_task(self, task_id: str, *, approve: bool = True) -> None:
+        """Say yes or no to a task that waits for it."""
+        await self._do(calls.task_confirm(task_id, approve))
+
     async def retry_task(self, task_id: str) -> str:
         """Assign a task that failed once more; gives the new one's id."""
         return await self._do(calls.task_retry(task_id))

@@ -205,6 +205,10 @@ class Client:
     def cancel_task(self, task_id: str) -> None:
         self._do(calls.task_cancel(task_id))
 
+    def confirm_task(self, task_id: str, *, approve: bool = True) -> None:
+        """Say yes or no to a task that waits for it."""
+        self._do(calls.task_confirm(task_id, approve))
+
     def retry_task(self, task_id: str) -> str:
         """Assign a task that failed once more; gives the new one's id."""
         return self._do(calls.task_retry(task_id))

@@ -186,6 +186,15 @@ def task_cancel(task_id: str) -> Call[None]:
     return Call(method="POST", path=f"/tasks/{_part(task_id)}/cancel", body={}, read=_nothing)
 
 
+def task_confirm(task_id: str, approve: bool) -> Call[None]:
+    return Call(
+        method="POST",
+        path=f"/tasks/{_part(task_id)}/confirm",
+        body={"approve": approve},
+        read=_nothing,
+    )
+
+
 def task_retry(task_id: str) -> Call[str]:
     return Call(
         method="POST",

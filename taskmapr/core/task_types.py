@@ -57,6 +57,20 @@ class TaskInterrupted(BaseException):
         self.why = why
 
 
+class TaskWaits(BaseException):
+    """Raised by `confirmation` when nobody has answered yet: the function is left, and executed
+    anew when somebody has. Not to be swallowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A person's word, or that none came in time."""
+
+    decision: Literal["approved", "denied", "expired"]
+    #: Who gave it.
+    by: str
+
+
 class TaskContext(Protocol):
     """What a task function may do beside computing. Methods can be called from any thread, return
     at once unless they say otherwise, and keep their order in the task's log.
@@ -95,6 +109,15 @@ class TaskContext(Protocol):
 
     def check_cancelled(self) -> None:
         """Raises TaskInterrupted when the task should stop. Call it between steps."""
+
+    #: Whether an earlier execution asked for a confirmation.
+    @property
+    def has_asked(self) -> bool: ...
+
+    def confirmation(self, prompt: str, args: Mapping[str, Any], *, wait_s: float) -> Confirmation:
+        """What a person says to exactly this. Raises TaskWaits while nobody has said anything:
+        the task pauses, holding neither worker nor process, until somebody does or `wait_s` seconds
+        are over. Call it before anything that must not be done twice. Blocks."""
 
     def effect_begin(self, what: str) -> None:
         """Say that the outside world is about to be changed. Returns when that is stored: from then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 from agents_cfg.services.secrets import secret_read
 from taskmapr.core.errors import NotConfigured
-from taskmapr.core.task_types import Permanent, TaskInterrupted
+from taskmapr.core.task_types import Confirmation, Permanent, TaskInterrupted, TaskWaits
 
 
 @dataclass
@@ -28,6 +29,10 @@ class RecordingContext:
     files: dict[str, tuple[bytes, bool]] = field(default_factory=dict)
     effects: list[str] = field(default_factory=list)
     partials: list[Any] = field(default_factory=list)
+    #: What people said to everything; None: nothing yet.
+    said: Confirmation | None = None
+    has_asked: bool = False
+    questions: list[tuple[str, dict[str, Any], float]] = field(default_factory=list)
 
     def log(self, level: str, text: str) -> None:
         self.lines.append(f"{level} {text}")
@@ -50,6 +55,12 @@ class RecordingContext:
             self.stop_after -= 1
             if self.stop_after < 0:
                 raise TaskInterrupted(self.why)
+
+    def confirmation(self, prompt: str, args: Mapping[str, Any], *, wait_s: float) -> Confirmation:
+        self.questions.append((prompt, dict(args), wait_s))
+        if self.said is None:
+            raise TaskWaits
+        return self.said
 
     def effect_begin(self, what: str) -> None:
         self.effects.append(what)

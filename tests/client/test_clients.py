@@ -334,11 +334,14 @@ def test_commands(ask: Ask, server: Receiver) -> None:
 
     for method, one in (("cancel", JOB), ("redeliver", JOB), ("cancel_task", "t-1")):
         assert ask(method, one) is None
+    assert ask("confirm_task", "t-1", approve=False) is None
 
+    assert sent(server, 3) == {"approve": False}
     assert [request.path for request in server.received] == [
         f"/jobs/{JOB}/cancel",
         f"/jobs/{JOB}/redeliver",
         "/tasks/t-1/cancel",
+        "/tasks/t-1/confirm",
     ]
 
 

@@ -38,9 +38,11 @@ ANSWERED_AT_ONCE = [
 ]
 #: Whoever may not have a file is not told that it exists: to sign in would be a hint.
 FILES = {"/static/screenshots/{task_id}/{name}", "/static/results/{task_id}/{name}"}
-#: Not for a task that waits, for a name that is another kind of file's, for a job without callback.
+#: Not for a task that waits for a worker, for a name that is another kind of file's, for a job
+#: without callback.
 REFUSED = {
     "/tasks/{task_id}/retry",
+    "/tasks/{task_id}/confirm",
     "/static/results/{task_id}/{name}",
     "/jobs/{job_id}/redeliver",
 }

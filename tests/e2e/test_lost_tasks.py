@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from tests.e2e.cast import ADA
 from tests.e2e.followers import following
-from tests.e2e.processes import ROOT
 from tests.e2e.stack import PATIENCE_S, Shape, Stack, wait_until
 from tests.orchestration.tasks.test_processes import is_gone
 
 pytestmark = pytest.mark.e2e
-
-START = """
-import sys, orjson
-from uuid import UUID
-from orchestration.services.run_start import NewRun, run_start
-from taskmapr.core.ids import uuid7
-given = orjson.loads(sys.stdin.read())
-run_id = uuid7()
-run_start(NewRun(run_id=run_id, kind="task", owner_id=UUID(given["owner"]), session_id=None,
-                 input={"params": given["params"]}, subject=given["type"], queue=given["queue"],
-                 max_attempts=3))
-print(run_id)
-"""
 
 
 @pytest.fixture(scope="module")
 def shape() -> Shape:
     modules = "tests.e2e.tools,tests.orchestration.tasks.process_types"
     return Shape(workers=1, env={"TASKMAPR_TOOL_MODULES": modules})
-
-
-def task_start(stack: Stack, name: str, queue: str, params: dict[str, Any]) -> str:
-    given = {"owner": str(ADA.id), "type": name, "queue": queue, "params": params}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "manage.py", "shell", "-v", "0", "-c", START],
-        cwd=ROOT,
-        env=stack.env,
-        input=orjson.dumps(given).decode(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().splitlines()[-1]
 
 
 @pytest.mark.req("TQ-18", "TQ-S13", "TQ-26")
@@ -76,27 +42,9 @@ def test_a_task_that_may_be_repeated_is_done_by_the_next_worker(stack: Stack) ->
     assert follower.messages[-1]["data"]["attempts"] == 2
 
 
-@pytest.mark.req("TQ-19")
-def test_a_worker_that_is_asked_to_stop_hands_its_task_to_the_next_one(stack: Stack) -> None:
-    """It gives the task its time first, and is gone within half a minute."""
-    run_id = task_start(stack, "test_task", "default", {"duration_s": 8, "steps": 80})
-    wait_until(lambda: "progress" in stack.kinds(run_id), timeout_s=PATIENCE_S)
-    stopped = stack.holder(run_id)
-
-    stopped.signal(signal.SIGTERM)
-    assert stopped.wait(timeout_s=30) == 0
-    handed_back = stack.run(run_id)
-    stack.start()
-
-    assert handed_back["status"] == "running"
-    assert handed_back["lease_expires_at"] <= datetime.now(UTC)
-    ended = stack.wait_for_end(run_id, timeout_s=PATIENCE_S)
-    assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
-
-
 @pytest.mark.req("TQ-36")
 def test_the_steps_of_tasks_are_in_a_file_and_in_what_the_worker_writes(stack: Stack) -> None:
-    run_id = task_start(stack, "test_task", "default", {"duration_s": 0, "steps": 1})
+    run_id = stack.assign("test_task", {"duration_s": 0, "steps": 1})
     stack.wait_for_end(run_id, timeout_s=PATIENCE_S)
 
     def steps(file: Path) -> list[dict[str, Any]]:
@@ -105,8 +53,8 @@ def test_the_steps_of_tasks_are_in_a_file_and_in_what_the_worker_writes(stack: S
         return [line for line in told if line["task_id"] == run_id]
 
     file = stack.place / "logs" / "automation.log"
-    wait_until(lambda: file.exists() and len(steps(file)) == 2, timeout_s=PATIENCE_S)
-    assert [line["event"] for line in steps(file)] == ["started", "completed"]
+    wait_until(lambda: file.exists() and len(steps(file)) == 3, timeout_s=PATIENCE_S)
+    assert [line["event"] for line in steps(file)] == ["assigned", "started", "completed"]
     assert steps(file)[-1]["duration_ms"] >= 0
     wait_until(lambda: len(steps(stack.workers[0].log)) == 2, timeout_s=PATIENCE_S)
 
@@ -117,7 +65,7 @@ def test_one_that_has_begun_a_change_ends_as_lost_with_what_it_did(
 ) -> None:
     """And its process is gone with its worker, and so is what it had started."""
     file = tmp_path / "pids"
-    run_id = task_start(stack, "child.deaf", "long", {"file": str(file)})
+    run_id = stack.assign("child.deaf", {"file": str(file)})
     wait_until(lambda: "result" in stack.kinds(run_id), timeout_s=PATIENCE_S)
 
     stack.holder(run_id).kill()

@@ -27,6 +27,12 @@ def speaks(params: Params, ctx: TaskContext) -> Any:
     return {"pid": os.getpid(), "session": os.getsid(0), "attempt": ctx.attempt}
 
 
+@task("child.asks", queue="browser")
+def asks(params: Params, ctx: TaskContext) -> Any:
+    said = ctx.confirmation("May it?", {"n": 1}, wait_s=60)
+    return {"decision": said.decision, "by": said.by, "has_asked": ctx.has_asked}
+
+
 @task("child.async", queue="long")
 async def on_a_loop(params: Params, ctx: TaskContext) -> Any:
     await asyncio.to_thread(ctx.effect_begin, "change")
@@ -74,4 +80,4 @@ def forgets(params: Params, ctx: TaskContext) -> Any:
     return subprocess.Popen(["sleep", "600"], process_group=0).pid
 
 
-TYPES = (speaks, on_a_loop, fails, polite, deaf, forgets)
+TYPES = (speaks, asks, on_a_loop, fails, polite, deaf, forgets)

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from asgiref.sync import async_to_sync
 
+from orchestration.log.store import events_after
+from orchestration.services.task_confirm import task_confirm
 from taskmapr.core.task_types import task_types
 from tests.modelserver.process import wait_until
+from tests.orchestration.engines.driving import refreshed, run_carry
 from tests.orchestration.logs import assert_replay_equals_row
 from tests.orchestration.tasks.conftest import Execute
 
@@ -53,6 +57,21 @@ def test_it_has_a_session_of_its_own_and_speaks_in_order(execute: Execute) -> No
     ]
     assert is_gone(ended.result["pid"])
     assert_replay_equals_row(ended.run)
+
+
+@pytest.mark.req("TQ-46")
+def test_one_that_waits_for_a_person_holds_no_process(execute: Execute) -> None:
+    waiting = execute("child.asks").run
+    assert waiting.status == "paused"
+
+    task_confirm(task=waiting, is_approved=True, by="Root")
+    async_to_sync(run_carry)(waiting.pk)
+
+    ended = refreshed(waiting)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    (result,) = (e.data["value"] for e in events_after(ended.pk, 0) if e.kind == "result")
+    assert result == {"decision": "approved", "by": "Root", "has_asked": True}
+    assert_replay_equals_row(ended)
 
 
 @pytest.mark.req("TQ-18")

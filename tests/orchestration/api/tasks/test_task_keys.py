@@ -25,6 +25,7 @@ ADDRESSES = [
     ("GET", "/tasks/runs/"),
     ("POST", f"/tasks/{MISSING}/cancel"),
     ("POST", f"/tasks/{MISSING}/retry"),
+    ("POST", f"/tasks/{MISSING}/confirm"),
 ]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.req("TQ-02", "TQ-S2")]
