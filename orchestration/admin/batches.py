@@ -31,9 +31,9 @@ _COLUMNS: Final = (
     "batch_id",
     "outcome",
     "principal",
-    "confirmed_by",
     "run_id",
     "screenshot",
+    "confirmed_by",
 )
 #: Programs that open such files take these for the beginning of a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")

@@ -109,7 +109,7 @@ def test_a_task_is_in_the_figures(stack: Stack) -> None:
         return figures.value("tasks_total", task_type="test_task", status="completed")
 
     before = Scraped(stack)
-    over(stack, assign(stack, "test_task", {"succeed_on_attempt": 2, "duration_s": 0}))
+    over(stack, stack.assign("test_task", {"succeed_on_attempt": 2, "duration_s": 0}))
     wait_until(lambda: ended(Scraped(stack)) > ended(before))
     after = Scraped(stack)
 

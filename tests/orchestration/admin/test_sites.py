@@ -136,7 +136,7 @@ def test_approvals_are_listed_and_downloaded(
 
     assert "ada@example.org" in page
     assert len(lines) == 31
-    assert lines[0] == "at,site,batch_id,outcome,principal,run_id,screenshot"
+    assert lines[0] == "at,site,batch_id,outcome,principal,run_id,screenshot,confirmed_by"
     assert ",esc,'=cmd(29),approved," in lines[1]
 
 
