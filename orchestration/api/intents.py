@@ -58,6 +58,10 @@ from taskmapr.users.scopes import Scope
 PATH: Final = "/orchestrate"
 
 
+#: What was asked for, and what is to be done or was done already.
+Prepared = tuple[Asked, Finished | UnderWay | Ready]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """A job that a request has come to. `outcome`: it is over. `how`: how it is followed."""
@@ -79,10 +83,17 @@ class IntentApi(StreamingAPIView):
         """See foundation.throttling."""
         return "intents", settings.TASKMAPR["intents_per_minute"]
 
+    def prepare(self, request: Request) -> tuple[IntentRequest, Prepared | None]:
+        """None: the callback's host has to be looked up before, which may take seconds."""
+        asked_for = intent_request(request.data)
+        if asked_for.callback_url is not None:
+            return asked_for, None
+        return asked_for, _prepared(request, asked_for)
+
     @described.ORCHESTRATE
     async def post(self, request: Request) -> HttpResponseBase:
-        asked_for = intent_request(request.data)
-        told = await self._told(request, asked_for)
+        asked_for, prepared = self.prepared
+        told = await self._told(request, asked_for, prepared)
         if "text/event-stream" in request.headers.get("Accept", ""):
             return _marked(_stream(request, told), told)
         if told.outcome is None and not (asked_for.is_async or told.is_slow):
@@ -91,11 +102,14 @@ class IntentApi(StreamingAPIView):
             await _unheard(told)
         return _marked(_answer(request, told, asked_for), told)
 
-    async def _told(self, request: Request, asked_for: IntentRequest) -> Told:
-        if asked_for.callback_url is not None:
-            # Looks a name up, which may take seconds: not where the database is asked.
-            await asyncio.to_thread(callback_url_check, asked_for.callback_url)
-        asked, found = await in_database(_prepared, request, asked_for)
+    async def _told(
+        self, request: Request, asked_for: IntentRequest, prepared: Prepared | None
+    ) -> Told:
+        if prepared is None:
+            # Looks a name up: not where the database is asked.
+            await asyncio.to_thread(callback_url_check, str(asked_for.callback_url))
+            prepared = await in_database(_prepared, request, asked_for)
+        asked, found = prepared
         told = await self._begun(found) if isinstance(found, Ready) else _found(found)
         if told.is_repeat and asked_for.callback_url is not None:
             await in_database(callback_add, asked, told.facts.run_id)
@@ -134,9 +148,7 @@ def _found(found: Finished | UnderWay) -> Told:
     return Told(facts=found.facts, how=how, outcome=found.outcome, is_repeat=found.is_repeat)
 
 
-def _prepared(
-    request: Request, asked_for: IntentRequest
-) -> tuple[Asked, Finished | UnderWay | Ready]:
+def _prepared(request: Request, asked_for: IntentRequest) -> Prepared:
     asked = _asked(request, asked_for)
     return asked, intent_prepare(asked)
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from orchestration.models import IdempotencyKey
 from orchestration.models.idempotency_key import KeyKind
 from taskmapr.core.errors import IdempotencyKeyReused
+from taskmapr.users.services.data_keys import KEYS_OF_OWNER
 
 #: Seconds for which a repeat finds the run of a key that its client has chosen ...
 KEY_LIFE_S: Final = 600
@@ -39,7 +40,7 @@ class RunRepeated(Exception):
 
 # Also locks the row of a living key, so repeats wait until the first request has its run or has
 # failed, and then see which.
-_TAKE: Final = """
+_TAKE: Final = f"""
 INSERT INTO agent_idempotency_keys AS k (owner_id, key, kind, fingerprint, run_id, expires_at)
 VALUES (%(owner)s, %(key)s, %(kind)s, %(fingerprint)s, %(run)s,
   now() + make_interval(secs => %(life_s)s))
@@ -49,12 +50,13 @@ ON CONFLICT (owner_id, key) DO UPDATE SET (run_id, fingerprint, created_at, expi
     CASE WHEN is_free THEN now() ELSE k.created_at END,
     CASE WHEN is_free THEN excluded.expires_at ELSE k.expires_at END
   FROM (SELECT k.expires_at <= now() OR k.run_id IS NOT DISTINCT FROM %(replaces)s AS is_free) f)
-RETURNING run_id, fingerprint
-"""
+RETURNING run_id, fingerprint, {KEYS_OF_OWNER}
+"""  # noqa: S608 - made of constants
 
 
-def key_take(cursor: Any, *, owner_id: UUID, run_id: UUID, once: Once) -> None:
-    """This run is the one of the key, if the transaction succeeds.
+def key_take(cursor: Any, *, owner_id: UUID, run_id: UUID, once: Once) -> str | None:
+    """This run is the one of the key, if the transaction succeeds. Returns the owner's row of data
+    keys for the sealers; None: there is none yet.
 
     Comes first in the transaction that creates the run: keys are locked before sessions and runs.
     Raises RunRepeated, and IdempotencyKeyReused for another body under the same key.
@@ -71,11 +73,13 @@ def key_take(cursor: Any, *, owner_id: UUID, run_id: UUID, once: Once) -> None:
             "life_s": once.life_s,
         },
     )
-    taken_by, fingerprint = cursor.fetchone()
+    taken_by, fingerprint, keys = cursor.fetchone()
     if fingerprint != once.fingerprint:
         raise IdempotencyKeyReused
     if taken_by != run_id:
         raise RunRepeated(taken_by)
+    found: str | None = keys
+    return found
 
 
 def key_release(*, run_id: UUID) -> None:

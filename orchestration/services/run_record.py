@@ -84,11 +84,11 @@ def run_record(new: NewRun, call: OwnCall, *, keeps_key: bool = False) -> Record
     """
     try:
         with transaction.atomic():
-            _key_take(new)
+            keys = _key_take(new)
             log = _Log(run_permit(new), call)
             value = _performed(new, call)
             log.done(value)
-            _write(new, log)
+            _write(new, log, keys)
     except _CallFailed as failed:
         return _failed(new, call, failed, keeps_key)
     return RecordedRun(run_id=new.run_id, events=log.events, value=value)
@@ -120,17 +120,18 @@ def _performed(new: NewRun, call: OwnCall) -> Any:
 @transaction.atomic
 def _failed(new: NewRun, call: OwnCall, failed: _CallFailed, keeps_key: bool) -> RecordedRun:
     log = _Log(new, call)
-    if keeps_key:
-        _key_take(new)
+    keys = _key_take(new) if keeps_key else None
     log.failed(failed.error, failed.crash)
-    _write(new, log)
+    _write(new, log, keys)
     return RecordedRun(run_id=new.run_id, events=log.events, error=failed.error)
 
 
-def _key_take(new: NewRun) -> None:
-    if new.once is not None:
-        with connection.cursor() as cursor:
-            key_take(cursor, owner_id=new.owner_id, run_id=new.run_id, once=new.once)
+def _key_take(new: NewRun) -> str | None:
+    """The owner's row of data keys, if it was read on the way."""
+    if new.once is None:
+        return None
+    with connection.cursor() as cursor:
+        return key_take(cursor, owner_id=new.owner_id, run_id=new.run_id, once=new.once)
 
 
 class _Log:
@@ -216,9 +217,9 @@ FROM unnest(%(seqs)s::bigint[], %(kinds)s::text[], %(datas)s::text[], %(ats)s::t
 """
 
 
-def _write(new: NewRun, log: _Log) -> None:
+def _write(new: NewRun, log: _Log, keys: str | None) -> None:
     kind = run_kind(new.kind)
-    sealer = wired.ports().sealers.for_user(new.owner_id) if kind.sealed else None
+    sealer = wired.ports().sealers.for_user(new.owner_id, keys) if kind.sealed else None
     given = dict(new.input) if sealer is None else {"sealed": sealer.seal(dict(new.input))}
     stored = list(log.stored(sealer))
     finished, error = log.finished, log.error

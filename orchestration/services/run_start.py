@@ -135,10 +135,10 @@ WHERE %(session)s::text IS NOT NULL
 
 @transaction.atomic
 def _create(new: NewRun, kind: RunKind) -> StartedRun:
-    resumed, waiting = False, False
+    resumed, waiting, keys = False, False, None
     with connection.cursor() as cursor:
         if new.once is not None:
-            key_take(cursor, owner_id=new.owner_id, run_id=new.run_id, once=new.once)
+            keys = key_take(cursor, owner_id=new.owner_id, run_id=new.run_id, once=new.once)
         if new.most_open:
             _check_open(cursor, new)
         if new.session_id is not None:
@@ -153,7 +153,7 @@ def _create(new: NewRun, kind: RunKind) -> StartedRun:
         waiting = waiting or new.due_at is not None
         first = data_of(run_created(new, session_resumed=resumed))
         created = Event(new.run_id, 1, "run.created", first, datetime.now(UTC))
-        sealer = wired.ports().sealers.for_user(new.owner_id) if kind.sealed else None
+        sealer = wired.ports().sealers.for_user(new.owner_id, keys) if kind.sealed else None
         cursor.execute(
             _RUN,
             {

@@ -379,8 +379,11 @@ class KeyUnavailable(LookupError):
 class SealerSource(Protocol):
     """Finds the sealer of an owner."""
 
-    def for_user(self, user_id: UUID) -> Sealer:
-        """Makes the user's data key if there is none yet. Touches the database: once a run."""
+    def for_user(self, user_id: UUID, row: str | None = None) -> Sealer:
+        """Makes the user's data key if there is none yet. Touches the database: once a run.
+
+        row: the user's row of keys, when the caller's own statement has just read it.
+        """
 
 
 # What lower storeys ask of higher ones -----------------------------------------------------

@@ -20,9 +20,12 @@ class StreamingAPIView(APIView):
     """An APIView with async handlers, which may answer a StreamingHttpResponse.
 
     One hop to a database thread does all that is sync (authentication, permissions, throttles, and
-    reading `request.data`); the handler then runs on the event loop, holds no connection, and
-    reaches services only through `in_database`. Errors are problems, as everywhere.
+    reading `request.data`, and `prepare`); the handler then runs on the event loop, holds no
+    connection, and reaches services only through `in_database`. Errors are problems, as everywhere.
     """
+
+    #: What `prepare` found.
+    prepared: Any = None
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
@@ -42,19 +45,27 @@ class StreamingAPIView(APIView):
         self.request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
         try:
-            user_id = await in_database(self._admit, self.request)
+            user_id = await in_database(self._begin, self.request)
             bind(user_id=user_id)
             response: HttpResponseBase = await self._handler()(self.request, *args, **kwargs)
         except Exception as error:
             response = self.handle_exception(error)
         return self._finished(response)
 
-    def _admit(self, request: Request) -> Any:
+    def prepare(self, request: Request) -> Any:
+        """Sync work that comes before anything else of a POST, in the hop that admits it: a hop
+        of its own would cost as much as a query."""
+
+    def _begin(self, request: Request) -> Any:
         """All that is sync about a request. Returns the id of the principal, if there is one."""
         self.initial(request, *self.args, **self.kwargs)
+        user_id = getattr(request.user, "pk", None)
+        bind(user_id=user_id)  # for what this thread logs
         if request.method not in ("GET", "HEAD", "OPTIONS"):
             _ = request.data  # parses the body here; broken JSON is refused before the handler
-        return getattr(request.user, "pk", None)
+        if request.method == "POST":
+            self.prepared = self.prepare(request)
+        return user_id
 
     def _handler(self) -> Callable[..., Awaitable[HttpResponseBase]]:
         name = (self.request.method or "").lower()

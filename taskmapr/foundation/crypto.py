@@ -107,6 +107,7 @@ def _signing_keys(secrets: tuple[str, ...], label: Label) -> tuple[bytes, ...]:
     return tuple(_derived(secret, label) for secret in secrets)
 
 
+@lru_cache(maxsize=64)
 def _derived(secret: str, label: Label) -> bytes:
     """32 bytes. No salt: the secrets are random already, and the label keeps purposes apart."""
     hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=_INFO + label.encode())

@@ -31,11 +31,16 @@ from taskmapr.users.models import DataKey, User
 KEPT_S: Final = 30.0
 _KEPT: Final = 500
 
-_READ: Final = "SELECT wrapped, retired, destroyed_at FROM users_datakey WHERE user_id = %s"
+#: A column for statements that have a parameter `owner`: that user's row of keys, as the sealers
+#: take it; null when there is none.
+KEYS_OF_OWNER: Final = (
+    "(SELECT json_build_array(wrapped, retired, destroyed_at)::text FROM users_datakey"
+    " WHERE user_id = %(owner)s)"
+)
 
 
 class DataKeySealers:
-    """The SealerSource of production: one query per call.
+    """The SealerSource of production: one query per call, none for who has read the row.
 
     Unwrapped keys are held for KEPT_S seconds beside the text that wraps them. Only who has just
     read the same text in the row gets them, so a key that was destroyed or rotated anywhere is not
@@ -46,22 +51,20 @@ class DataKeySealers:
         self._lock = Lock()
         self._held: OrderedDict[tuple[str, ...], tuple[float, UserSealer]] = OrderedDict()
 
-    def for_user(self, user_id: UUID) -> Sealer:
-        """Makes the user's data key if there is none yet.
+    def for_user(self, user_id: UUID, row: str | None = None) -> Sealer:
+        """Makes the user's data key if there is none yet. row: KEYS_OF_OWNER, read a moment ago.
 
         Raises KeyUnavailable when the user is unknown, or the key destroyed or not to be unwrapped.
         """
-        with connection.cursor() as cursor:
-            cursor.execute(_READ, [user_id])
-            row = cursor.fetchone()
+        row = row or _read(user_id)
         if row is None:
             key = data_key_ensure(user_id=user_id)
-            row = (key.wrapped, key.retired, key.destroyed_at)
-        wrapped, retired, destroyed_at = row
+            wrapped, retired, destroyed_at = key.wrapped, key.retired, key.destroyed_at
+        else:
+            wrapped, retired, destroyed_at = orjson.loads(row)
         if destroyed_at is not None:
             raise KeyUnavailable("the data key was destroyed")
-        older = orjson.loads(retired) if isinstance(retired, str) else retired
-        return self._sealer((master_fingerprint(), wrapped, *older))
+        return self._sealer((master_fingerprint(), wrapped, *retired))
 
     def _sealer(self, row: tuple[str, ...]) -> UserSealer:
         """`row`: what names the master secret, then the wrapped keys, newest first."""
@@ -77,6 +80,14 @@ class DataKeySealers:
             while len(self._held) > _KEPT or next(iter(self._held.values()))[0] <= now:
                 self._held.popitem(last=False)
         return sealer
+
+
+def _read(user_id: UUID) -> str | None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {KEYS_OF_OWNER}", {"owner": user_id})
+        (row,) = cursor.fetchone()
+    found: str | None = row
+    return found
 
 
 def data_key_ensure(*, user_id: UUID) -> DataKey:

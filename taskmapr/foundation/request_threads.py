@@ -1,0 +1,85 @@
+"""Threads for the sync parts of ASGI requests, lent from request to request.
+
+asgiref would start one thread for each request that has a sync part, and another to wait for its
+end. Every request has one: Django closes its response in a thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, Final, ParamSpec, TypeVar
+
+from asgiref.sync import ThreadSensitiveContext
+from django.core.handlers.asgi import ASGIHandler
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Threads that are kept while nobody uses them.
+SPARE_THREADS: Final = 32
+
+
+class RequestThreads:
+    """Spare threads. As many may be lent at once as there are requests with sync parts."""
+
+    def __init__(self, spare: int = SPARE_THREADS) -> None:
+        self._most = spare
+        self._spare: deque[ThreadPoolExecutor] = deque()
+        self._lock = threading.Lock()
+
+    def take(self) -> ThreadPoolExecutor:
+        """One thread of its own, the warmest first."""
+        with self._lock:
+            if self._spare:
+                return self._spare.pop()
+        return ThreadPoolExecutor(1, thread_name_prefix="request")
+
+    def give_back(self, thread: ThreadPoolExecutor) -> None:
+        with self._lock:
+            if len(self._spare) < self._most:
+                self._spare.append(thread)
+                return
+        thread.shutdown(wait=False)
+
+
+class _ThreadOfRequest(Executor):
+    """One request's thread: lent when first wanted, and given back when its last call is over."""
+
+    def __init__(self, threads: RequestThreads) -> None:
+        self._threads = threads
+        self._thread: ThreadPoolExecutor | None = None
+        self._last: Future[Any] | None = None
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        if self._thread is None:
+            self._thread = self._threads.take()
+        call = self._thread.submit(fn, *args, **kwargs)
+        self._last = call
+        return call
+
+    def end(self) -> None:
+        """No call comes any more. One whose caller went away may still be at work."""
+        thread, self._thread = self._thread, None
+        if thread is not None and self._last is not None:
+            self._last.add_done_callback(lambda _: self._threads.give_back(thread))
+
+
+class LendingHandler(ASGIHandler):
+    """Django's ASGI application, whose requests lend their threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = RequestThreads()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"Django serves no {scope['type']} connections.")
+        thread = _ThreadOfRequest(self._threads)
+        try:
+            async with ThreadSensitiveContext(executor=thread):
+                await self.handle(scope, receive, send)
+        finally:
+            thread.end()

@@ -1,0 +1,80 @@
+"""Threads that ASGI requests lend: made once, one request at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+
+from taskmapr.foundation.request_threads import RequestThreads, _ThreadOfRequest
+
+
+async def _request(threads: RequestThreads, *calls: Any) -> list[Any]:
+    thread = _ThreadOfRequest(threads)
+    try:
+        async with ThreadSensitiveContext(executor=thread):
+            return [await sync_to_async(call)() for call in calls]
+    finally:
+        thread.end()
+
+
+def test_requests_in_turn_share_one_thread() -> None:
+    async def scene() -> set[int]:
+        threads = RequestThreads()
+        idents = [await _request(threads, threading.get_ident) for _ in range(5)]
+        return {ident for (ident,) in idents}
+
+    assert len(asyncio.run(scene())) == 1
+
+
+def test_a_request_stays_on_its_thread() -> None:
+    found = asyncio.run(_request(RequestThreads(), threading.get_ident, threading.get_ident))
+    assert found[0] == found[1] != threading.get_ident()
+
+
+def test_requests_at_once_do_not_wait_for_each_other() -> None:
+    # It is passed only when all three are in their threads at the same time.
+    barrier = threading.Barrier(3, timeout=10)
+
+    async def scene() -> None:
+        threads = RequestThreads()
+        await asyncio.gather(*(_request(threads, barrier.wait) for _ in range(3)))
+
+    asyncio.run(scene())
+
+
+def test_a_thread_at_work_for_somebody_who_left_is_lent_to_nobody() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def busy() -> int:
+        entered.set()
+        leave.wait(10)
+        return threading.get_ident()
+
+    async def scene() -> tuple[int, int]:
+        threads = RequestThreads()
+        idents: list[int] = []
+        left = asyncio.create_task(_request(threads, lambda: idents.append(busy())))
+        await asyncio.to_thread(entered.wait, 10)
+        left.cancel()
+        await asyncio.wait([left])
+        (other,) = await asyncio.wait_for(_request(threads, threading.get_ident), 10)
+        leave.set()
+        while not idents:
+            await asyncio.sleep(0.01)
+        return idents[0], other
+
+    busy_thread, other = asyncio.run(scene())
+    assert busy_thread != other
+
+
+def test_only_so_many_spare_threads_are_kept() -> None:
+    threads = RequestThreads(spare=1)
+    first, second = threads.take(), threads.take()
+    threads.give_back(first)
+    threads.give_back(second)
+
+    assert threads.take() is first
+    assert second._shutdown
