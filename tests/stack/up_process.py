@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,11 @@ from taskmapr.stack.children import Account, is_reachable, spawn
 
 ROOT = Path(__file__).resolve().parents[2]
 _TIMEOUT_S = 60.0
+#: For `manage.py shell -c`.
+COUNT_ADMINS = (
+    "from django.contrib.auth import get_user_model as g; "
+    "print(g().objects.filter(is_superuser=True).count())"
+)
 
 
 class Process:
@@ -134,3 +141,30 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def health_of(port: int) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def status_of(port: int, path: str = "/admin/login/") -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def manage(*words: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    kept = {n: v for n, v in os.environ.items() if n not in {"DATABASE_URL", "REDIS_URL"}}
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        check=False,
+        cwd=ROOT,
+        env=kept | {"ENV": "dev", "TASKMAPR_DATA_DIR": str(data_dir)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )

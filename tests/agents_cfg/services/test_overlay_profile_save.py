@@ -72,6 +72,8 @@ def wait_for_waiting(count: int) -> None:
         assert time.monotonic() < until, f"{waiting} of {count} wait"
         time.sleep(0.02)
         with connection.cursor() as cursor:
+            # What a transaction saw of other connections once, it sees until then.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
                 "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
                 " WHERE NOT l.granted AND a.datname = current_database()"

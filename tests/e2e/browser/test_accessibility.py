@@ -58,7 +58,11 @@ def violations(browser: Chrome) -> list[Any]:
 
 
 def use_scheme(browser: Chrome, scheme: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    """Without motion: while a button fades, its contrast is that of neither of its states."""
+    features = [
+        {"name": "prefers-color-scheme", "value": scheme},
+        {"name": "prefers-reduced-motion", "value": "reduce"},
+    ]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 

@@ -152,5 +152,6 @@ def test_it_is_answered_by_indexes(ada: User) -> None:
         plan = "\n".join(row[0] for row in cursor.fetchall())
 
     assert "Seq Scan" not in plan
-    for index in ("agent_sessions_user", "agent_messages_order", "memory_items_preferences"):
+    # Which index of several finds the messages depends on what the tables hold.
+    for index in ("agent_sessions_user", " on agent_messages", "memory_items_preferences"):
         assert index in plan
