@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks import intents, knowledge, memory, report, tasks
+from benchmarks import flows, intents, knowledge, memory, report, tasks
 from benchmarks.idle import memory_per_stream
 from benchmarks.stack import ROOT, Stack, running_stack
 from benchmarks.streams import OURS, SCENARIOS, Results, Scenario, measure, warm
@@ -36,6 +36,9 @@ def main() -> int:
             return 0
         if options.only == "intents":
             print(intents.main(stack, quick=options.quick, rounds=options.rounds))
+            return 0
+        if options.only == "flows":
+            print(flows.main(stack))
             return 0
         if options.only == "sockets":
             # Here, because models need Django, which is set up now.
@@ -102,7 +105,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         metavar="TEXT",
-        help="scenarios whose name has this text, or: knowledge, memory, tasks, intents, sockets",
+        help="scenarios whose name has this text, or one of:"
+        " knowledge, memory, tasks, intents, flows, sockets",
     )
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)

@@ -41,6 +41,8 @@ class Stack:
         self.postgres = EmbeddedPostgres(place)
         self.redis = EmbeddedRedis(place)
         self.ports = {name: free_port() for name in ("model", "web", "baseline")}
+        #: Where a workflow engine is expected; whoever measures flows starts one there.
+        self.flow_port = free_port()
         self.env: dict[str, str] = {}
         self.token = ""
         self.meters: Meters
@@ -103,6 +105,7 @@ class Stack:
             "TASKMAPR_INTENTS_PER_MINUTE": "10000000",
             "TASKMAPR_INTENT_JOBS_AT_ONCE": "100000",
             "TASKMAPR_SOCKETS_PER_KEY": "0",
+            "N8N_WEBHOOK_BASE": f"http://127.0.0.1:{self.flow_port}/webhook",
             **{
                 name: secrets.token_urlsafe(48)
                 for name in ("DJANGO_SECRET_KEY", "TASKMAPR_SECRET_KEY", "JWT_SECRET")

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -150,13 +151,16 @@ class OwnQueue(Queue):
 
     _mark = ""
 
-    def put(self, count: int) -> None:
+    @cached_property
+    def _owner_id(self) -> UUID:
         from taskmapr.users.models import User
 
+        return User.objects.earliest("created_at").pk
+
+    def put(self, count: int) -> None:
         self._mark = f"bench-{time.monotonic_ns()}"
-        owner_id = User.objects.earliest("created_at").pk
         for _ in range(count):
-            _run_start(self._mark, owner_id)
+            _run_start(self._mark, self._owner_id)
 
     def done(self) -> int:
         return _one(
