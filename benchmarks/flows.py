@@ -21,6 +21,8 @@ WAITING = 200
 #: Jobs before the ones that count: what is imported and opened on first use is there then.
 _WARM = 20
 _TIMEOUT_S = 120.0
+#: One that a workflow engine answers without any set-up.
+_INTENT = "gmail.triage"
 
 
 def main(stack: Stack) -> str:
@@ -91,7 +93,7 @@ def _jobs(stack: Stack, count: int, *, first: int) -> None:
         "url": f"http://127.0.0.1:{stack.ports['web']}/orchestrate",
         "headers": {"Authorization": f"Bearer {stack.token}"},
         "body": {
-            "intent": "gmail.triage",
+            "intent": _INTENT,
             "inputs": {"since": "{n}"},
             "mode": "flow",
             "async": True,
@@ -117,7 +119,7 @@ def _jobs(stack: Stack, count: int, *, first: int) -> None:
 def _ended() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM agent_runs WHERE subject = 'gmail.triage' AND status = 'succeeded'"
+            "SELECT count(*) FROM agent_runs WHERE subject = %s AND status = 'succeeded'", [_INTENT]
         )
         (count,) = cursor.fetchone()
     return int(count)
