@@ -35,7 +35,11 @@ def error_told(data: Mapping[str, Any]) -> TaskMaprError:
     cls = error_class(data["code"])
     if cls is None:
         return ToolError(
-            data["code"], data["message"], int(data.get("status") or 500), details=details
+            data["code"],
+            data["message"],
+            int(data.get("status") or 500),
+            retryable=data.get("retryable"),
+            details=details,
         )
     return cls(data["message"], details=details)
 

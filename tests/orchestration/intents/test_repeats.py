@@ -142,7 +142,7 @@ def test_an_odd_key_is_refused(orchestrate: Call, key: str) -> None:
 
 
 @pytest.mark.req("IN-36")
-@pytest.mark.parametrize(("status", "calls"), [(409, 1), (502, 2)])
+@pytest.mark.parametrize(("status", "calls"), [(409, 1), (500, 2)])
 def test_refusals_are_replayed_for_a_key_of_the_client(
     orchestrate: Call, fickle: dict[str, Any], status: int, calls: int
 ) -> None:

@@ -149,6 +149,19 @@ def test_what_changes_something_is_tried_again_only_if_twice_is_as_good_as_once(
     assert answer.status == (200 if times == 3 else 503)
 
 
+@pytest.mark.req("IN-30", "IN-09")
+def test_a_job_tells_whether_it_is_worth_another_try(
+    orchestrate: Call, call: Call, flaky: Flaky
+) -> None:
+    odd = [ToolError("shop_odd", "odd", retryable=True)] * 3
+    flaky(*odd, danger="write", has_effect=True, is_idempotent=True)
+
+    job_id = orchestrate("shop.ask").json["job_id"]
+
+    error = call("GET", f"/jobs/{job_id}").json["error"]
+    assert error == {"code": "shop_odd", "message": "odd", "retryable": True}
+
+
 @pytest.mark.req("IN-30")
 def test_the_pause_that_was_asked_for_is_kept(orchestrate: Call, flaky: Flaky) -> None:
     calls = flaky(ToolError("shop_busy", "busy", 429, headers={"Retry-After": "1"}))
