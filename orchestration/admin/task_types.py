@@ -33,7 +33,9 @@ _OF_CODE = ("is_enabled", "concurrency")
 _KIND_HELP = (
     'An alias needs {"type": name, "params": {}} and fixes these parameters; an intent'
     ' {"intent": name, "inputs": {}}; an HTTP request {"method", "url", "headers", "secrets":'
-    ' {header: name of a secret}}, and sends the parameters as JSON unless "body" is given.'
+    ' {header: name of a secret}}, and sends the parameters as JSON unless "body" is given;'
+    ' a prompt for a model {"instructions": text, "tools": [names], "model": name}: it is told the'
+    " parameters and may call these tools, and without them none."
 )
 
 

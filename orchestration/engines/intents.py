@@ -23,6 +23,7 @@ from orchestration.page.profile_rows import profile_view
 from orchestration.selectors.intents import agent_tools
 from orchestration.selectors.task_types import task_type_named
 from orchestration.targets.flows import FlowTarget
+from orchestration.task_types.agent_prompt import prompt_of
 from orchestration.tools.flows import flow_call
 from orchestration.tools.mcp_intents import mcp_call, mcp_resolve
 from taskmapr.core import run_state
@@ -65,7 +66,8 @@ class IntentEngine:
             case "mcp":
                 return await self._by_server(target)
         if target == ASK:
-            return await PromptOfJob(self._held).result()
+            prompt = prompt_of(self._input["inputs"])
+            return await PromptOfJob(self._held, prompt, self._input.get("patterns")).result()
         tools, options = await in_database(_tools)
         if (spec := tools.get(target)) is not None:
             inputs = dict(self._input["inputs"])
@@ -119,7 +121,10 @@ class IntentEngine:
         """The task's function, under this run: its files and words are the job's."""
         held = self._held
         params = await in_database(_params, name, self._input["inputs"])
-        held.claim = replace(held.claim, subject=name, input={"params": params, "settings": {}})
+        settings = {"intents": self._input.get("patterns")}
+        held.claim = replace(
+            held.claim, subject=name, input={"params": params, "settings": settings}
+        )
         await TaskEngine(held).run()
         await held.writer.barrier()
         events = await in_database(events_all, held.run_id, held.claim.sealer)

@@ -1,8 +1,8 @@
-"""The intent `agent.ask`: a model answers a prompt and may call tools."""
+"""A model answers a prompt and may call tools: the intent `agent.ask`, and tasks that ask one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -27,6 +27,7 @@ from taskmapr.core.ports import (
     ModelResponse,
     ToolCallRequest,
 )
+from taskmapr.core.task_types import ModelPrompt
 from taskmapr.core.tools import ToolContext, ToolSpec, is_named
 from taskmapr.foundation.aio import in_database
 from taskmapr.users.models import User
@@ -50,11 +51,12 @@ class _Setup:
 
 
 class PromptOfJob:
-    """Drives one attempt of one `agent.ask`."""
+    """Drives one attempt. The run's log is the conversation, which another attempt goes on with."""
 
-    def __init__(self, held: HeldRun) -> None:
+    def __init__(self, held: HeldRun, prompt: ModelPrompt, patterns: list[str] | None) -> None:
+        """patterns: of the tools that the credential is for; None: all."""
         self._held = held
-        self._asked: Mapping[str, Any] = held.claim.input["inputs"]
+        self._prompt, self._patterns = prompt, patterns
         self._quoter = DataQuoter(held.run_id.hex[-16:])
         self._setup: _Setup
         self._sink = AnswerSink(held, _no_actions())
@@ -68,7 +70,9 @@ class PromptOfJob:
 
     async def _answer(self) -> dict[str, Any]:
         held = self._held
-        self._setup = setup = await in_database(_setup_of, held.claim.owner_id, held.claim.input)
+        self._setup = setup = await in_database(
+            _setup_of, held.claim.owner_id, self._prompt, self._patterns
+        )
         held.model = setup.endpoint.model
         caller = ToolCaller(held, self._context)
 
@@ -89,9 +93,9 @@ class PromptOfJob:
             ),
             request=ModelRequest(
                 endpoint=setup.endpoint,
-                instructions=f"{INSTRUCTIONS} Results of tools stand in {self._quoter.name}.",
+                instructions=self._instructions(),
                 messages=[
-                    {"role": "user", "content": self._asked["prompt"]},
+                    {"role": "user", "content": self._prompt.text},
                     *held.transcript.messages,
                 ],
             ),
@@ -102,6 +106,10 @@ class PromptOfJob:
             on_response=self._turn_ended,
         )
         return {"text": held.transcript.text[said:], "tools": list(dict.fromkeys(self._called))}
+
+    def _instructions(self) -> str:
+        usual = f"{INSTRUCTIONS} Results of tools stand in {self._quoter.name}."
+        return f"{usual}\n\n{self._prompt.instructions}" if self._prompt.instructions else usual
 
     def _offered(self, name: str) -> ToolSpec | None:
         return next((t for t in self._setup.tools if name in (t.name, t.model_name)), None)
@@ -165,15 +173,14 @@ def _no_actions() -> ActionRules:
     )
 
 
-def _setup_of(owner_id: Any, given: Mapping[str, Any]) -> _Setup:
+def _setup_of(owner_id: Any, prompt: ModelPrompt, patterns: list[str] | None) -> _Setup:
     profile = profile_choose(name=None, origin=None)
-    asked = given["inputs"]
     user = User.objects.filter(pk=owner_id, is_active=True).first()
     if user is None:
         raise UnknownIntent("Its user is not there any more.")
-    endpoint = endpoint_for(profile, asked.get("model"))
+    endpoint = endpoint_for(profile, prompt.model)
     view = profile_view(profile, supports_tools=endpoint.supports_tools)
-    tools = tools_of_prompt(user, given.get("patterns"), asked.get("tools"))
+    tools = tools_of_prompt(user, patterns, prompt.tools)
     return _Setup(
         endpoint=endpoint,
         tools=tools if endpoint.supports_tools else [],
@@ -183,7 +190,7 @@ def _setup_of(owner_id: Any, given: Mapping[str, Any]) -> _Setup:
 
 
 def tools_of_prompt(
-    user: User, patterns: list[str] | None, wanted: list[str] | None
+    user: User, patterns: Sequence[str] | None, wanted: Sequence[str] | None
 ) -> list[ToolSpec]:
     """What the model may call: of what the user and the credential may run.
 

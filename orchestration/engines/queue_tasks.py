@@ -1,24 +1,26 @@
 """Runs of kind `task`: one named function, executed with limits and tried again where that helps.
 
-The run's input: {params, settings: {timeout_s, max_retries, definition}}; what `settings` leaves
-out is as the type says. The run's own time and attempts (its columns) bound everything together.
+The run's input: {params, settings: {timeout_s, max_retries, definition, intents}}; what `settings`
+leaves out is as the type says. `intents`: patterns of the tools that its credential is for. The
+run's own time and attempts (its columns) bound everything together.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from orchestration.dialects.task_log import LOG_FILE, MEDIA_TYPE, lines_of, log_bytes
 from orchestration.engines.figures import task_measured
+from orchestration.engines.prompts_of_jobs import PromptOfJob
 from orchestration.execution.drive import HeldRun, RetryLater
 from orchestration.execution.task_desk import TaskDesk
 from orchestration.execution.task_order import TaskOrder
-from orchestration.execution.task_outcome import Outcome
+from orchestration.execution.task_outcome import Outcome, outcome_raised, outcome_returned
 from orchestration.execution.task_questions import asked
 from orchestration.execution.task_runners import Runner, runner_for
 from orchestration.execution.task_voice import TaskFacts, Why
@@ -26,9 +28,9 @@ from orchestration.log.crashes import stack_fitted
 from orchestration.log.store import events_all
 from orchestration.selectors.task_types import task_type_at_hand, task_type_of_run
 from orchestration.services.artifacts import Role, is_inline, result_fitted
-from taskmapr.core.errors import TaskFailed, TaskMaprError, TimeLimit, WorkerLost
+from taskmapr.core.errors import LeaseLost, TaskFailed, TaskMaprError, TimeLimit, WorkerLost
 from taskmapr.core.events import ArtifactStored, LogWritten, ResultGiven
-from taskmapr.core.task_types import TaskType
+from taskmapr.core.task_types import ModelPrompt, TaskType
 from taskmapr.foundation.aio import in_database
 
 #: Seconds that a function has, after it was told to stop, before it is ended.
@@ -67,7 +69,8 @@ class TaskEngine:
     async def _lived(self) -> None:
         self._desk.open()
         try:
-            outcome = await self._executed()
+            prompt_of = self._type.prompt
+            outcome = await (self._prompted(prompt_of) if prompt_of else self._executed())
             await self._conclude(outcome)
         finally:
             await self._desk.close()
@@ -75,7 +78,7 @@ class TaskEngine:
     # Executing -----------------------------------------------------------------------------------
 
     async def _executed(self) -> Outcome:
-        limit_s = float(self._settings.get("timeout_s") or self._type.timeout_s)
+        limit_s = self._limit_s
         runner = runner_for(self._order(limit_s), self._type, self._desk)
         done = await runner.start()
         try:
@@ -86,6 +89,28 @@ class TaskEngine:
         except asyncio.CancelledError:
             await self._interrupted(runner, done)
             raise
+
+    async def _prompted(self, prompt_of: Callable[[Mapping[str, Any]], ModelPrompt]) -> Outcome:
+        """The same for a type that asks a model. Raises Paused when a tool needs a person."""
+        held = self._held
+        prompt = prompt_of(held.claim.input.get("params") or {})
+        conversation = PromptOfJob(held, prompt, self._settings.get("intents"))
+        try:
+            async with asyncio.timeout(self._limit_s) as clock:
+                return outcome_returned(await conversation.result())
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            self._stopped_why = "time_limit"
+            return Outcome(kind="stopped")
+        except LeaseLost:
+            raise
+        except TaskMaprError as error:
+            return outcome_raised(error, self._type.retry_on)
+
+    @property
+    def _limit_s(self) -> float:
+        return float(self._settings.get("timeout_s") or self._type.timeout_s)
 
     async def _interrupted(self, runner: Runner, done: asyncio.Future[Outcome]) -> None:
         """The run is cancelled, out of time in all, or goes into other hands."""

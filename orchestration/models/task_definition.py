@@ -11,6 +11,7 @@ class DefinitionKind(models.TextChoices):
     ALIAS = "alias", "Another type with fixed parameters"
     INTENT = "intent", "An intent"
     HTTP_REQUEST = "http_request", "An HTTP request"
+    AGENT_PROMPT = "agent_prompt", "A prompt for a model"
 
 
 class TaskDanger(models.TextChoices):
@@ -30,8 +31,8 @@ class TaskDefinition(models.Model):
     is_enabled = models.BooleanField("May be assigned", default=True)
     title = models.CharField(max_length=200, blank=True)
     description = models.TextField(blank=True)
-    #: What the kind needs. alias: {type, params}; intent: {intent, mode}; http_request: {method,
-    #: url, headers, body}.
+    #: What the kind needs. alias: {type, params}; intent: {intent, inputs}; http_request: {method,
+    #: url, headers, body, secrets}; agent_prompt: {instructions, model, tools}.
     content = models.JSONField(default=dict, blank=True)
     #: JSON Schema of the parameters; empty: as the aliased type has it, else any object.
     params_schema = models.JSONField(default=dict, blank=True)

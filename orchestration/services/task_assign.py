@@ -81,7 +81,7 @@ def task_assign(
             kind=TASK.name,
             owner_id=by.owner_id,
             session_id=None,
-            input=_input(task_type, order, params, retry_of=retry_of),
+            input=_input(task_type, order, params, by=by, retry_of=retry_of),
             request_id=by.request_id,
             once=_once(order),
             subject=task_type.name,
@@ -152,7 +152,12 @@ def _due_at(eta: datetime | None) -> datetime | None:
 
 
 def _input(
-    task_type: TaskType, order: Order, params: Mapping[str, Any], *, retry_of: UUID | None
+    task_type: TaskType,
+    order: Order,
+    params: Mapping[str, Any],
+    *,
+    by: Ordering,
+    retry_of: UUID | None,
 ) -> dict[str, Any]:
     timeout_s, retries = _limits(task_type, order)
     settings: dict[str, Any] = {
@@ -163,6 +168,8 @@ def _input(
         "asked_timeout_s": order.timeout_s,
         "asked_max_retries": order.max_retries,
     }
+    if task_type.prompt is not None and by.credential is not None:
+        settings["intents"] = by.credential.intents
     if task_type.definition is not None:
         settings["definition"] = dict(task_type.definition)
     made: dict[str, Any] = {"params": params, "settings": settings}

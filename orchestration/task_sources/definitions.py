@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from orchestration.task_types.agent_prompt import (
+    INSTRUCTIONS_LENGTH,
+    PROMPT,
+    TOOLS_MOST,
+    asked_of_a_model,
+    text_of,
+)
 from orchestration.task_types.http_request import request_send
 from orchestration.task_types.intent import tool_called
 from taskmapr.core.errors import InvalidInput
-from taskmapr.core.task_types import ANY_OBJECT, TaskContext, TaskFunction, TaskType
+from taskmapr.core.task_types import (
+    ANY_OBJECT,
+    ModelPrompt,
+    TaskContext,
+    TaskFunction,
+    TaskType,
+)
 
 Snapshot = Mapping[str, Any]
 #: Finds a type by name; None when there is none.
@@ -37,6 +50,7 @@ def _alias(snapshot: Snapshot, find: Find) -> TaskType:
         aliased,
         **_said(snapshot),
         handler=_with_preset(aliased, preset),
+        prompt=_prompt_with_preset(aliased, preset),
         params_schema=schema,
         queue=aliased.queue,
         is_idempotent=aliased.is_idempotent,
@@ -67,6 +81,15 @@ def _with_preset(aliased: TaskType, preset: Mapping[str, Any]) -> TaskFunction:
     return perform
 
 
+def _prompt_with_preset(
+    aliased: TaskType, preset: dict[str, Any]
+) -> Callable[[Mapping[str, Any]], ModelPrompt] | None:
+    prompt_of = aliased.prompt
+    if prompt_of is None:
+        return None
+    return lambda params: prompt_of(aliased.params_of({**params, **preset}))
+
+
 def _intent(snapshot: Snapshot, find: Find) -> TaskType:
     name = snapshot["content"].get("intent")
     if not isinstance(name, str) or not name:
@@ -90,6 +113,44 @@ def _http_request(snapshot: Snapshot, find: Find) -> TaskType:
         return await request_send({**request, "body": body}, ctx, secrets=content.get("secrets"))
 
     return _made(snapshot, perform, queue="default")
+
+
+def _agent_prompt(snapshot: Snapshot, find: Find) -> TaskType:
+    content = snapshot["content"]
+    if problems := list(_prompt_problems(content)):
+        raise InvalidInput.of(*(("content", problem) for problem in problems))
+
+    def prompt(params: Mapping[str, Any]) -> ModelPrompt:
+        return ModelPrompt(
+            text=text_of(params),
+            instructions=content["instructions"],
+            model=content.get("model"),
+            # What an operator does not name is not called.
+            tools=tuple(content.get("tools") or ()),
+        )
+
+    made = _made(snapshot, asked_of_a_model, queue="agent", prompt=prompt)
+    return made if snapshot["params_schema"] else replace(made, params_schema=_LONE_PROMPT)
+
+
+def _prompt_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    instructions, tools = content.get("instructions"), content.get("tools") or []
+    if not isinstance(instructions, str) or not 0 < len(instructions) <= INSTRUCTIONS_LENGTH:
+        yield f"instructions: 1 to {INSTRUCTIONS_LENGTH} characters are needed"
+    if not isinstance(tools, list) or not all(isinstance(tool, str) for tool in tools):
+        yield "tools: must be a list of names or patterns"
+    elif len(tools) > TOOLS_MOST:
+        yield f"tools: at most {TOOLS_MOST}"
+    if not isinstance(content.get("model"), str | None):
+        yield "model: must be a name"
+
+
+_LONE_PROMPT: Final = {
+    "type": "object",
+    "required": ["prompt"],
+    "additionalProperties": False,
+    "properties": {"prompt": PROMPT},
+}
 
 
 def _made(snapshot: Snapshot, handler: TaskFunction, **more: Any) -> TaskType:
@@ -121,4 +182,5 @@ _MAKERS: Final[dict[str, Callable[[Snapshot, Find], TaskType]]] = {
     "alias": _alias,
     "intent": _intent,
     "http_request": _http_request,
+    "agent_prompt": _agent_prompt,
 }

@@ -130,6 +130,19 @@ class TaskContext(Protocol):
         """A secret from the store by name. Blocks. Raises Permanent(`credentials_missing`)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelPrompt:
+    """What a model is asked."""
+
+    text: str
+    #: What it is told beside the usual.
+    instructions: str = ""
+    #: None: the usual one.
+    model: str | None = None
+    #: Names or patterns of what it may call; None: every tool that reads.
+    tools: tuple[str, ...] | None = None
+
+
 #: `(params, ctx) -> JSON`, sync or async.
 TaskFunction = Callable[[dict[str, Any], TaskContext], Any]
 
@@ -164,6 +177,8 @@ class TaskType:
     retry_on: tuple[type[Exception], ...] = (ConnectionError, TimeoutError)
     #: Called in the worker's own process with what an execution that is the last one came to.
     on_result: Callable[[Any], None] | None = None
+    #: For types that ask a model: what of these parameters. Their handler is not called.
+    prompt: Callable[[Mapping[str, Any]], ModelPrompt] | None = None
     #: What operators wrote down, for types without code; a run keeps the one it began with.
     definition: Mapping[str, Any] | None = None
 

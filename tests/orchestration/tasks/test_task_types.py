@@ -138,6 +138,11 @@ def test_requests_go_to_the_internet_alone(execute: Execute) -> None:
     assert execute("inside").end == ("failed", "address_not_allowed")
 
 
+def asking(**content: Any) -> TaskDefinition:
+    given = {"instructions": "Be brief.", **content}
+    return TaskDefinition(name="asking", kind="agent_prompt", content=given)
+
+
 @pytest.mark.parametrize(
     "definition",
     [
@@ -149,6 +154,11 @@ def test_requests_go_to_the_internet_alone(execute: Execute) -> None:
         alias(params_schema={"type": "object", "properties": {"a": {"type": "odd"}}}),
         TaskDefinition(name="empty", kind="intent"),
         TaskDefinition(name="empty", kind="http_request"),
+        TaskDefinition(name="empty", kind="agent_prompt"),
+        asking(instructions="a" * 8001),
+        asking(tools="memory.*"),
+        asking(tools=["memory.*", 5]),
+        asking(model=5),
     ],
     ids=lambda definition: f"{definition.name}-{definition.content}",
 )

@@ -117,3 +117,13 @@ def test_on_an_untouched_machine_no_key_is_needed(call: Call, settings: Any) -> 
 
     assert (here.status_code, here.json()["status"]) == (200, "assigned")
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (401, "missing_api_key")
+
+
+@pytest.mark.req("TQ-34")
+def test_a_model_is_offered_what_the_key_is_for(call: Call, ada: User, key_of: KeyOf) -> None:
+    """The task keeps it: the key may be gone when its time comes."""
+    key = key_of(ada, "tasks:assign", "intents:run", intents=["memory.*"])
+    order = {"task_type": "agent_prompt", "params": {"prompt": "What?"}}
+
+    assert call("POST", "/assign-task", order, user=None, **key).status == 200
+    assert Run.objects.get().input["settings"]["intents"] == ["memory.*"]
