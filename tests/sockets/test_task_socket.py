@@ -289,6 +289,18 @@ async def test_a_key_of_an_operator_reads_what_is_the_operators(task: UUID, root
         assert await client.closed() == 4404
 
 
+@pytest.mark.req("TQ-03", "IN-S7")
+async def test_a_sealed_run_is_its_owners_alone(ada: User, root: User, ports: Any) -> None:
+    job = await in_database(task_of, ada, kind="intent", subject="memory.search")
+    token = (await in_database(tokens_issue, user_id=root.pk)).access_token
+    async with connected(f"/ws/task/{job}", authorization=f"Bearer {token}") as client:
+        assert await client.closed() == 4404
+
+    key = await in_database(key_of, ada, "intents:run")
+    async with connected(f"/ws/task/{job}", x_api_key=key) as client:
+        assert (await client.hear())["type"] == "snapshot"
+
+
 async def test_a_chat_is_no_task(ada: Any, key: str) -> None:
     chat = await in_database(task_of, ada, kind="overlay", session_id="s-1", prompt="Hello")
     async with connected(f"/ws/task/{chat}", x_api_key=key) as client:
