@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import Final, TypeVar
 
 import psycopg
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import DataError, Error, InterfaceError, OperationalError, connection
 from psycopg_pool import PoolTimeout
 
 from taskmapr.foundation.telemetry.outages import Outage
@@ -67,6 +67,14 @@ def is_connection_loss(error: BaseException) -> bool:
         return False
     state = getattr(error.__cause__, "sqlstate", None) or "08"
     return state.startswith(("08", "57P", "53"))
+
+
+def is_nul_refused(error: BaseException) -> bool:
+    """True when a text or JSON held NUL, which Postgres has no place for."""
+    if not isinstance(error, DataError):
+        return False
+    # In texts the driver refuses it, in JSON the server does ("untranslatable character").
+    return getattr(error.__cause__, "sqlstate", None) == "22P05" or "NUL" in str(error)
 
 
 def _postgres_answers() -> bool:

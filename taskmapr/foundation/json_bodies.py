@@ -6,7 +6,7 @@ Named in REST framework's settings, so nothing here may import `rest_framework.v
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import orjson
 from rest_framework.negotiation import BaseContentNegotiation
@@ -15,6 +15,9 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from taskmapr.core.errors import InvalidJson
+
+#: Objects and lists within each other. More could be read here, but not be written again.
+LEVELS_MOST: Final = 100
 
 
 class JsonParser(BaseParser):
@@ -30,11 +33,28 @@ class JsonParser(BaseParser):
     ) -> Any:
         body = stream.read()
         try:
-            return orjson.loads(body) if body.strip() else {}
+            content = orjson.loads(body) if body.strip() else {}
         except orjson.JSONDecodeError as error:
             raise InvalidJson(
                 f"The body is not valid JSON: line {error.lineno}, column {error.colno}."
             ) from error
+        if body.count(b"{") + body.count(b"[") > LEVELS_MOST and _is_too_deep(content):
+            raise InvalidJson(f"The body has more than {LEVELS_MOST} levels of objects and lists.")
+        return content
+
+
+def _is_too_deep(content: Any) -> bool:
+    level = [content]
+    for _ in range(LEVELS_MOST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(outer: dict[str, Any] | list[Any]) -> list[Any]:
+    members = outer.values() if isinstance(outer, dict) else outer
+    return [member for member in members if isinstance(member, dict | list)]
 
 
 class JsonRenderer(BaseRenderer):

@@ -23,7 +23,7 @@ from rest_framework import exceptions as drf_errors
 
 from taskmapr.core import errors
 from taskmapr.core.errors import TaskMaprError
-from taskmapr.foundation.database_state import is_connection_loss
+from taskmapr.foundation.database_state import is_connection_loss, is_nul_refused
 from taskmapr.foundation.telemetry.logs import bound_id, redacted
 
 logger = logging.getLogger(__name__)
@@ -116,6 +116,8 @@ def translated(error: Exception) -> TaskMaprError:
         return error
     if is_connection_loss(error):
         return errors.DatabaseUnavailable()
+    if is_nul_refused(error):
+        return errors.InvalidInput("Texts must not contain the character NUL.")
     if isinstance(error, drf_errors.APIException) and (known := _of_drf(error)):
         return known
     kinds = (ours for kind, ours in _PLAIN if isinstance(error, kind))

@@ -141,6 +141,32 @@ def test_broken_json_and_wrong_methods_are_problems(call: Call) -> None:
     assert other.headers["Content-Type"] == "application/problem+json"
 
 
+@pytest.mark.req("TQ-06")
+@pytest.mark.parametrize("depth", [101, 900])
+def test_what_is_nested_too_deep_is_refused(call: Call, depth: int) -> None:
+    nested = "[" * depth + "]" * depth
+    body = f'{{"task_type": "test_task", "params": {{"brackets": "{"[" * 200}", "deep": {nested}}}}}'
+
+    answer = call("POST", PATH, body)
+
+    assert (answer.status, answer.json["code"]) == (400, "invalid_json")
+    assert not Run.objects.exists()
+
+
+@pytest.mark.req("TQ-06")
+def test_many_short_lists_are_not_nested(call: Call) -> None:
+    assert call("POST", PATH, {**TEST, "params": {"lists": [[] for _ in range(500)]}}).status == 200
+
+
+@pytest.mark.req("TQ-06")
+@pytest.mark.django_db(transaction=True)
+def test_what_no_store_can_hold_is_refused(call: Call) -> None:
+    answer = call("POST", PATH, {**TEST, "params": {"text": "a\0b"}})
+
+    assert (answer.status, answer.json["code"]) == (422, "validation_error")
+    assert not Run.objects.exists()
+
+
 @pytest.mark.req("TQ-07", "TQ-S12")
 def test_without_a_queue_the_task_has_failed(call: Call, queue: RecordingQueue) -> None:
     queue.is_down = True

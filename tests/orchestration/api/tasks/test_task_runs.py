@@ -85,6 +85,14 @@ def test_odd_wishes_are_told_by_their_name(call: Call, query: str, path: str) ->
 
 
 @pytest.mark.req("TQ-43")
+@pytest.mark.django_db(transaction=True)
+def test_a_type_that_no_store_can_name_is_refused(call: Call) -> None:
+    answer = call("GET", f"{PATH}?task_type=%00")
+
+    assert (answer.status, answer.json["code"]) == (422, "validation_error")
+
+
+@pytest.mark.req("TQ-43")
 def test_costs_the_same_for_one_and_for_many(call: Call, assign: Assign) -> None:
     assign()
     call("GET", PATH)
