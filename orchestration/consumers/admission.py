@@ -38,7 +38,7 @@ class Credentials:
         self.request = HttpRequest()
         self.request.path = self.request.path_info = scope["path"]
         self.request.META = _meta(scope)
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=20))
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         self.after = query.get("after", "")
         self._given = {name: query[name] for name in _FIELDS if query.get(name)}
 

@@ -53,6 +53,13 @@ async def test_a_key_in_the_address(task: UUID, key: str) -> None:
 
 
 @pytest.mark.req("TQ-24")
+async def test_an_address_with_many_members_is_read_all_the_same(task: UUID, key: str) -> None:
+    others = "&".join(f"a{number}=1" for number in range(100))
+    async with connected(f"/ws/task/{task}?{others}&api_key={key}") as client:
+        assert (await client.hear())["type"] == "snapshot"
+
+
+@pytest.mark.req("TQ-24")
 async def test_a_token_in_the_address(task: UUID, token: str) -> None:
     async with connected(f"/ws/task/{task}?token={token}") as client:
         assert (await client.hear())["type"] == "snapshot"
