@@ -10,12 +10,16 @@ from asgiref.sync import async_to_sync
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
+from orchestration.adapters.model_routes import RoutedModel
+from orchestration.adapters.openai_chat import OpenAIChatModel
 from orchestration.models import CircuitSetting
-from taskmapr.core.errors import CircuitOpen, UpstreamError
+from taskmapr.core.errors import CircuitOpen, ModelFailed, UpstreamError
+from taskmapr.core.ports import ModelEndpoint, ModelRequest
 from taskmapr.foundation.http import breaker_settings, breakers
 from taskmapr.foundation.http.breaker_states import circuit_numbers, circuits_now
 from taskmapr.foundation.http.breakers import circuit
 from taskmapr.foundation.telemetry.metrics import Now, metrics_text
+from tests.orchestration.adapters.conformance import Heard
 from tests.orchestration.admin.conftest import staff_in
 
 NOW = "/admin/orchestration/circuitsetting/now/"
@@ -54,6 +58,27 @@ def test_shows_what_failed_and_closes_it(admin_client: Client) -> None:
     assert closed.status_code == 302
     assert circuits_now()[0].state == "closed"
     assert "circuit of flow:n8n closed" in str(LogEntry.objects.get().change_message)
+
+
+@pytest.mark.req("IN-31")
+def test_a_provider_of_models_is_there_like_the_others(admin_client: Client) -> None:
+    endpoint = ModelEndpoint(model="m", base_url="http://127.0.0.1:1/v1", timeout_s=5)
+
+    async def asked() -> None:
+        port = RoutedModel({"openai": (adapter := OpenAIChatModel())})
+        request = ModelRequest(endpoint=endpoint, instructions="", messages=[])
+        try:
+            for _ in range(5):
+                with pytest.raises(ModelFailed):
+                    await port.respond(request, Heard())
+        finally:
+            await adapter.close()
+
+    async_to_sync(asked)()
+
+    page = admin_client.get(NOW).content.decode()
+    assert "model:127.0.0.1:1" in page
+    assert circuit_numbers() == {"model:127.0.0.1:1": 2.0}
 
 
 @pytest.mark.req("IN-31", "IN-48")
