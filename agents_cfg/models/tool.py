@@ -54,11 +54,13 @@ class Tool(models.Model):
         help_text="Empty: as its author says",
     )
     cost_usd_micros = models.PositiveIntegerField(
+        "millionths of $ a call",
         null=True,
         blank=True,
         help_text="Millionths of a US dollar per call; empty: as its author says",
     )
     cost_usd_micros_per_s = models.PositiveIntegerField(
+        "and a second",
         null=True,
         blank=True,
         help_text="And per second of a call; empty: as its author says",

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import orjson
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
@@ -209,7 +210,7 @@ def shown_address(url: str) -> str:
 
 
 def _body(delivery: Delivery, *, may_read: bool) -> str:
-    """What would be sent now. Nothing of it is stored."""
+    """What would be sent now, indented. Nothing of it is stored."""
     if delivery.status == DeliveryStatus.WAITING:
         return ""
     if delivery.run.is_sealed:
@@ -217,9 +218,10 @@ def _body(delivery: Delivery, *, may_read: bool) -> str:
     if not may_read:
         return HIDDEN
     try:
-        text = body_make(delivery.run).decode()
+        told = orjson.loads(body_make(delivery.run))
     except (LookupError, TaskMaprError):
         return "It cannot be made any more: what is to be told is gone."
+    text = orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
     return text if len(text) <= BODY_LENGTH else f"{text[:BODY_LENGTH]}…"
 
 

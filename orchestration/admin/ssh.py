@@ -38,7 +38,7 @@ from orchestration.targets.ssh_shell import TooTangled, commands_in
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.foundation.admin import ProductAdmin, ReadOnlyAdmin
 from taskmapr.foundation.badges import link, status_badge, two_lines, when
-from taskmapr.foundation.figures import NONE, short_id
+from taskmapr.foundation.figures import NONE, duration_text, short_id
 
 _COLOURS: Final = {
     SshDecision.ALLOWED: "ok",
@@ -172,7 +172,7 @@ class SshTargetAdmin(ProductAdmin):
         word = "pinned" if is_pinned else "not pinned: compare it with the host's owner"
         badge = status_badge("ok" if is_pinned else "failed", word)
         return format_html(
-            "{}<br><code>{}</code><br><code>{}</code>",
+            '{}<br><code class="tm-break">{}</code><br><code class="tm-break">{}</code>',
             badge,
             fingerprint(target.presented_key),
             target.presented_key,
@@ -195,8 +195,8 @@ class CommandRuleForm(CheckedForm):
 @admin.register(CommandRule)
 class CommandRuleAdmin(ProductAdmin):
     form = CommandRuleForm
-    list_display = ("what", "state", "changed")
-    list_display_links = ("what",)
+    list_display = ("reason", "shown_pattern", "state", "changed")
+    list_display_links = ("reason",)
     list_filter = ("is_enabled",)
     search_fields = ("reason", "pattern")
     fields = ("reason", "pattern", "is_enabled")
@@ -230,9 +230,9 @@ class CommandRuleAdmin(ProductAdmin):
             context |= _judged(context["command"], context["target"])
         return TemplateResponse(request, "admin/command_check.html", context)
 
-    @admin.display(description="Refused", ordering="reason")
-    def what(self, rule: CommandRule) -> SafeString:
-        return two_lines(rule.reason, rule.pattern, is_wide=True)
+    @admin.display(description="Pattern", ordering="pattern")
+    def shown_pattern(self, rule: CommandRule) -> SafeString:
+        return format_html('<code class="tm-break">{}</code>', rule.pattern)
 
     @admin.display(description="State", ordering="is_enabled")
     def state(self, rule: CommandRule) -> SafeString:
@@ -279,6 +279,11 @@ class SshAuditAdmin(ReadOnlyAdmin):
     search_fields = ("target", "command", "principal", "user__email", "run_id")
     search_help_text = "A host, a command, who asked, or the id of a run"
     date_hierarchy = "at"
+    fieldsets = (
+        (None, {"fields": ("tool", "target", "shown_command", "at_shown")}),
+        ("Decision", {"fields": ("decided", "asked_by", "run_shown")}),
+        ("How it ended", {"fields": ("ended", "took")}),
+    )
     empty_title = "No commands yet"
     empty_text = "Every call of ssh.exec and ssh.exec.peek leaves a row, also a refused one."
 
@@ -297,6 +302,21 @@ class SshAuditAdmin(ReadOnlyAdmin):
         if row.error_code:
             return row.error_code
         return NONE if row.exit_code is None else f"exit {row.exit_code}"
+
+    @admin.display(description="Command")
+    def shown_command(self, row: SshAudit) -> SafeString:
+        return format_html('<code class="tm-break">{}</code>', row.command)
+
+    @admin.display(description="Took")
+    def took(self, row: SshAudit) -> str:
+        return duration_text(row.duration_ms)
+
+    @admin.display(description="In the name of")
+    def asked_by(self, row: SshAudit) -> SafeString:
+        """Whole, unlike in the list."""
+        name = row.user.email if row.user else "an account that is gone"
+        how = "as a model chose" if row.is_models_choice else "as was asked"
+        return format_html("{}, {}, by <code>{}</code>", name, how, row.principal)
 
     @admin.display(description="In the name of", ordering="principal")
     def who(self, row: SshAudit) -> SafeString:

@@ -28,6 +28,7 @@ from taskmapr.foundation.figures import NONE
 class TaskScheduleForm(CheckedForm):
     check_instance = staticmethod(task_schedule_check)
     words = {
+        "params": "Parameters",
         "cron": "Cron expression",
         "every_s": "Or every so many seconds",
         "timezone": "Time zone of the expression",
@@ -72,7 +73,7 @@ def run_now(schedule: TaskSchedule, by: str) -> None:
 @admin.register(TaskSchedule)
 class TaskScheduleAdmin(ProductAdmin):
     form = TaskScheduleForm
-    list_display = ("what", "is_enabled", "rhythm", "owner", "last")
+    list_display = ("what", "state", "rhythm", "owner", "last")
     list_display_links = ("what",)
     list_select_related = ("owner", "last_run")
     list_filter = ("is_enabled",)
@@ -101,6 +102,10 @@ class TaskScheduleAdmin(ProductAdmin):
     @admin.display(description="Schedule", ordering="name")
     def what(self, schedule: TaskSchedule) -> SafeString:
         return two_lines(schedule.name, schedule.task_type, is_wide=True)
+
+    @admin.display(description="State", ordering="is_enabled")
+    def state(self, schedule: TaskSchedule) -> SafeString:
+        return status_badge("ok", "on") if schedule.is_enabled else status_badge("waiting", "off")
 
     @admin.display(description="Rhythm")
     def rhythm(self, schedule: TaskSchedule) -> SafeString | str:

@@ -45,7 +45,6 @@ def work_page(request: HttpRequest, *, model_admin: ModelAdmin) -> HttpResponse:
     context = {
         **model_admin.admin_site.each_context(request),
         "title": "Intents and tasks",
-        "opts": model_admin.opts,
         **_figures(window, counted, datetime.now(UTC)),
     }
     return TemplateResponse(request, "admin/work_figures.html", context)

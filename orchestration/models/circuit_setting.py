@@ -16,17 +16,19 @@ class CircuitSetting(models.Model):
     failures = models.PositiveIntegerField(
         default=5,
         validators=[MinValueValidator(1), MaxValueValidator(10_000)],
-        help_text="It opens after so many …",
+        help_text="It opens after so many",
     )
     window_s = models.FloatField(
+        "within (seconds)",
         default=60.0,
         validators=[MinValueValidator(1), MaxValueValidator(86_400)],
-        help_text="… within so many seconds",
+        help_text="Failures before that are forgotten",
     )
     open_s = models.FloatField(
+        "stays open (seconds)",
         default=30.0,
         validators=[MinValueValidator(1), MaxValueValidator(86_400)],
-        help_text="Seconds until one call may try again",
+        help_text="Then one call may try again",
     )
     successes = models.PositiveIntegerField(
         default=2,

@@ -59,6 +59,7 @@ class SshTarget(models.Model):
 
     class Meta:
         db_table = "agent_ssh_targets"
+        verbose_name = "SSH target"
         ordering = ["alias"]
 
     def __str__(self) -> str:
@@ -77,6 +78,7 @@ class CommandRule(models.Model):
 
     class Meta:
         db_table = "agent_command_rules"
+        verbose_name = "deny rule"
         ordering = ["reason", "id"]
 
     def __str__(self) -> str:
@@ -114,6 +116,8 @@ class SshAudit(models.Model):
 
     class Meta:
         db_table = "agent_ssh_audit"
+        verbose_name = "command run"
+        verbose_name_plural = "commands run"
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["at"], name="agent_ssh_audit_by_time"),

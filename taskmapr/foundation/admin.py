@@ -12,7 +12,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.forms import Script
+from django.forms import ModelForm, Script
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
@@ -33,6 +33,15 @@ class UnfoldSecretInput(SecretInput):
         self.widgets = [typed, *self.widgets[1:]]
 
 
+class RowForm(ModelForm):  # type: ignore[type-arg]
+    """A line of a list whose fields can be edited there: each says what it is of."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
+
+
 class ProductAdmin(ModelAdmin):  # type: ignore[misc]
     """A page that operators work with: no bulk deletion, bounded lists, secrets write-only."""
 
@@ -43,6 +52,9 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]
 
     class Media:
         js = (Script("taskmapr/parts.js", type="module"),)
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": RowForm, **kwargs})
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions: dict[str, Any] = super().get_actions(request)

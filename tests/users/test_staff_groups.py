@@ -18,28 +18,51 @@ LISTS = {
     "profiles": "/admin/agents_cfg/overlayprofile/",
     "models": "/admin/agents_cfg/modelprofile/",
     "schedules": "/admin/django_celery_beat/periodictask/",
+    "figures": "/admin/orchestration/run/figures/",
+    "task types": "/admin/orchestration/taskdefinition/",
+    "task schedules": "/admin/orchestration/taskschedule/",
+    "callbacks": "/admin/orchestration/delivery/",
+    "flows": "/admin/orchestration/flowmapping/",
+    "modes": "/admin/orchestration/moderule/",
+    "sites": "/admin/orchestration/site/",
+    "circuits": "/admin/orchestration/circuitsetting/",
+    "secrets of callbacks": "/admin/orchestration/webhooksecret/",
+    "approvals": "/admin/orchestration/batchapproval/",
+    "hosts": "/admin/orchestration/sshtarget/",
+    "deny rules": "/admin/orchestration/commandrule/",
+    "commands": "/admin/orchestration/sshaudit/",
+    "usage": "/admin/billing/usage/",
+    "quotas": "/admin/billing/quota/",
+    "prices": "/admin/agents_cfg/toolprice/",
+    "memory": "/admin/memory/memoryowner/",
 }
+#: What engineers make as well as see.
+MADE = {"task types", "task schedules", "flows", "modes", "sites", "circuits"}
 SEES = {
-    "support": {"users", "keys", "sign-in", "runs", "sessions"},
-    "reviewer": set(),
-    "billing": {"users"},
-    "engineer": {
+    "support": {
         "users",
         "keys",
         "sign-in",
         "runs",
         "sessions",
-        "profiles",
-        "models",
-        "schedules",
+        "figures",
+        "task types",
+        "task schedules",
+        "callbacks",
+        "approvals",
+        "usage",
+        "quotas",
     },
+    "reviewer": set(),
+    "billing": {"users", "usage", "quotas"},
+    "engineer": {*LISTS} - {"groups"},
 }
 MAY_ADD = {
     "support": set(),
     "reviewer": set(),
-    "billing": set(),
+    "billing": {"quotas"},
     # Schedules come from the settings; engineers stop and start them.
-    "engineer": {"keys", "profiles", "models"},
+    "engineer": {"keys", "profiles", "models"} | MADE,
 }
 
 

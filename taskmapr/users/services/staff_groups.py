@@ -14,6 +14,10 @@ STAFF_GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "users.view_*",
         "orchestration.view_run",
         "orchestration.view_session",
+        "orchestration.view_delivery",
+        "orchestration.view_taskdefinition",
+        "orchestration.view_taskschedule",
+        "orchestration.view_batchapproval",
         "billing.view_*",
         "marketplace.view_*",
         "admin.view_logentry",
@@ -22,17 +26,29 @@ STAFF_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "reviewer": ("marketplace.*",),
     # Money and tiers.
     "billing": ("billing.*", "djstripe.view_*", "users.view_user"),
-    # Prompts, tools, models, schedules, keys of programs, and stopping a run.
+    # Prompts, tools, models, tasks, schedules, keys of programs, and stopping a run. Which hosts
+    # there are, what is refused on them, and what signs callbacks is for superusers alone.
     "engineer": (
         "agents_cfg.*",
         "django_celery_beat.*",
         "orchestration.view_*",
         "orchestration.read_*",
         "orchestration.change_run",
+        "orchestration.*_taskdefinition",
+        "orchestration.*_taskschedule",
+        "orchestration.*_flowmapping",
+        "orchestration.*_moderule",
+        "orchestration.*_site",
+        "orchestration.*_circuitsetting",
+        "orchestration.delete_batchlease",
+        "orchestration.delete_idempotencykey",
+        "billing.view_*",
         "users.view_*",
         "users.add_apikey",
         "users.change_apikey",
         "memory.*knowledge*",
+        "memory.view_memoryowner",
+        "memory.view_memoryitem",
         "admin.view_logentry",
     ),
 }
