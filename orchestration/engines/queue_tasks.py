@@ -80,7 +80,11 @@ class TaskEngine:
     async def _executed(self) -> Outcome:
         limit_s = self._limit_s
         runner = runner_for(self._order(limit_s), self._type, self._desk)
-        done = await runner.start()
+        try:
+            done = await runner.start()
+        except asyncio.CancelledError:
+            await self._called_off(runner)
+            raise
         try:
             async with asyncio.timeout(limit_s):
                 return await asyncio.shield(done)
@@ -111,6 +115,14 @@ class TaskEngine:
     @property
     def _limit_s(self) -> float:
         return float(self._settings.get("timeout_s") or self._type.timeout_s)
+
+    async def _called_off(self, runner: Runner) -> None:
+        """The same before the function has begun: it does not begin any more."""
+        self._desk.why = self._stopped_why = "cancelled"
+        runner.stop()
+        await runner.kill()
+        if self._held.interruption is not None:
+            await self._keep_log()
 
     async def _interrupted(self, runner: Runner, done: asyncio.Future[Outcome]) -> None:
         """The run is cancelled, out of time in all, or goes into other hands."""

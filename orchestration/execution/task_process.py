@@ -74,11 +74,16 @@ class InProcess:
 
     def _lived(self) -> Outcome:
         """From the first breath of the process to its last."""
+        if self._desk.why is not None:
+            return Outcome(kind="stopped")
         self._pipe, theirs = _forks.Pipe()
         process = _forks.Process(target=child_main, args=(theirs, self._order), daemon=True)
         process.start()
         theirs.close()
         self._process = process
+        if self._desk.why is not None:
+            # Called off meanwhile by somebody who did not know of it yet.
+            process.kill()
         self._loop.call_soon_threadsafe(self._resolve, None)
         try:
             outcome = self._listen(self._pipe)

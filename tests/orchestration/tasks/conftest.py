@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,13 @@ class Ended:
 
 
 Execute = Callable[..., Ended]
+
+
+async def threads_end(name: str) -> None:
+    """Threads of this name are through. The loop goes on meanwhile: they may still talk to it."""
+    for thread in [thread for thread in threading.enumerate() if thread.name == name]:
+        await asyncio.to_thread(thread.join, 20)
+        assert not thread.is_alive()
 
 
 @pytest.fixture(autouse=True)

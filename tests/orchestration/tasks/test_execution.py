@@ -3,15 +3,18 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from asgiref.sync import async_to_sync
 
 from agents_cfg.models import Secret
 from agents_cfg.services.secrets import secret_save
 from orchestration.dialects.table import DIALECTS
+from orchestration.execution import task_runners
 from orchestration.models import Artifact
 from orchestration.selectors.artifacts import log_of_task
 from orchestration.selectors.tasks import task_document
@@ -20,9 +23,12 @@ from taskmapr.core.task_types import (
     Retryable,
     TaskContext,
     TaskInterrupted,
+    TaskType,
 )
+from tests.orchestration.conftest import StartRun
+from tests.orchestration.engines.driving import refreshed, run_carry
 from tests.orchestration.logs import assert_replay_equals_row
-from tests.orchestration.tasks.conftest import Execute
+from tests.orchestration.tasks.conftest import Execute, threads_end
 from tests.recorded.logs import frames_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
@@ -218,6 +224,26 @@ def test_a_function_that_does_not_stop_is_left_alone(execute: Execute) -> None:
 
     assert ended.end == ("timed_out", "time_limit")
     assert ended.of("log")[-1]["text"] == "It did not stop and was left alone."
+
+
+@pytest.mark.req("TQ-17", "TQ-18")
+def test_one_that_was_over_before_a_thread_was_free_never_begins(
+    start: StartRun, of_type: Callable[..., TaskType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, begun = threading.Semaphore(0), threading.Event()
+    monkeypatch.setattr(task_runners, "_free_threads", threads)
+    of_type(lambda params, ctx: begun.set())
+    run = start(kind="task", subject="trial", session_id=None, prompt="", input={}, timeout_s=0.2)
+
+    async def scene() -> None:
+        await run_carry(run.pk)
+        threads.release()
+        await threads_end(f"task-{run.pk}")
+
+    async_to_sync(scene)()
+
+    assert refreshed(run).status == "timed_out"
+    assert not begun.is_set()
 
 
 @pytest.mark.req("TQ-16")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from asgiref.sync import async_to_sync
 
+from orchestration.execution.task_process import InProcess
 from orchestration.log.store import events_after
 from orchestration.services.task_confirm import task_confirm
 from taskmapr.core.task_types import task_types
 from tests.modelserver.process import wait_until
+from tests.orchestration.conftest import StartRun
 from tests.orchestration.engines.driving import refreshed, run_carry
 from tests.orchestration.logs import assert_replay_equals_row
-from tests.orchestration.tasks.conftest import Execute
+from tests.orchestration.tasks.conftest import Execute, threads_end
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -124,6 +127,28 @@ def test_past_the_limit_it_is_killed_with_all_that_it_started(
     for pid in map(int, file.read_text().split()):
         wait_until(lambda pid=pid: is_gone(pid), timeout_s=20)  # type: ignore[misc]
     assert ended.result == {"started": int(file.read_text().split()[1])}
+
+
+@pytest.mark.req("TQ-17", "TQ-18")
+def test_one_that_was_over_before_its_process_began_never_begins(
+    start: StartRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, may_begin, begin = tmp_path / "pids", threading.Event(), InProcess._lived
+    monkeypatch.setattr(InProcess, "_lived", lambda self: may_begin.wait(20) and begin(self))
+    given = {"params": {"file": str(file)}}
+    run = start(
+        kind="task", subject="child.deaf", session_id=None, prompt="", input=given, timeout_s=0.2
+    )
+
+    async def scene() -> None:
+        await run_carry(run.pk)
+        may_begin.set()
+        await threads_end(f"task-{run.pk}")
+
+    async_to_sync(scene)()
+
+    assert refreshed(run).status == "timed_out"
+    assert not file.exists()
 
 
 def test_what_a_function_forgot_is_ended_with_it(execute: Execute) -> None:
