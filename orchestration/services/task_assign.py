@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -59,6 +59,8 @@ class Ordering:
     owner_id: UUID
     credential: Credential | None
     request_id: str = ""
+    #: Without a credential: patterns of the tools that a model may be offered; None: all.
+    intents: tuple[str, ...] | None = None
 
 
 def task_assign(
@@ -121,6 +123,9 @@ def task_retry(*, run_id: UUID, task: Run, by: Ordering, idempotency_key: str | 
         callback_url=given.get("callback_url"),
         idempotency_key=f"retry {task.pk} {idempotency_key}" if idempotency_key else None,
     )
+    if (intents := settings.get("intents")) is not None:
+        # An operator who assigns it again gives its model no more than it had.
+        by = replace(by, intents=tuple(intents))
     return task_assign(run_id=run_id, order=order, by=by, retry_of=task.pk)
 
 
@@ -168,8 +173,8 @@ def _input(
         "asked_timeout_s": order.timeout_s,
         "asked_max_retries": order.max_retries,
     }
-    if task_type.prompt is not None and by.credential is not None:
-        settings["intents"] = by.credential.intents
+    if task_type.prompt is not None:
+        settings["intents"] = by.credential.intents if by.credential else by.intents
     if task_type.definition is not None:
         settings["definition"] = dict(task_type.definition)
     made: dict[str, Any] = {"params": params, "settings": settings}

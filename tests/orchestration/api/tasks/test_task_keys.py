@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from orchestration.admin.run_again import run_again
 from orchestration.models import Run
 from taskmapr.users.development import keys_forget
 from taskmapr.users.models import ApiKey, User
@@ -126,4 +127,9 @@ def test_a_model_is_offered_what_the_key_is_for(call: Call, ada: User, key_of: K
     order = {"task_type": "agent_prompt", "params": {"prompt": "What?"}}
 
     assert call("POST", "/assign-task", order, user=None, **key).status == 200
-    assert Run.objects.get().input["settings"]["intents"] == ["memory.*"]
+    task = Run.objects.get()
+    assert task.input["settings"]["intents"] == ["memory.*"]
+    call("POST", f"/tasks/{task.pk}/cancel")
+    task.refresh_from_db()
+    again = Run.objects.get(pk=run_again(task).pk)
+    assert again.input["settings"]["intents"] == ["memory.*"]
