@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -42,6 +40,7 @@ from taskmapr.core.errors import CircuitOpen, TaskMaprError
 from taskmapr.core.ports import CallbackAnswer
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.http.breakers import circuit
+from taskmapr.foundation.http.retries import retry_after_s
 from taskmapr.foundation.telemetry import metrics
 
 logger = logging.getLogger(__name__)
@@ -207,20 +206,8 @@ def _outcome_of(answer: CallbackAnswer, duration_ms: int) -> Outcome:
         status_code=answer.status,
         excerpt=storable(answer.body.decode(errors="replace"), EXCERPT),
         error="" if 200 <= answer.status < 300 else f"answered {answer.status}",
-        retry_after_s=retry_after_of(answer.headers),
+        retry_after_s=retry_after_s(answer.headers.get("retry-after")),
     )
-
-
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `Retry-After` asks for, given as a number or as a date; None for neither."""
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _sealed(held: HeldDelivery, excerpt: str) -> str:

@@ -144,7 +144,7 @@ def _found(found: Finished | UnderWay) -> Told:
     """A job that is over, or that an earlier request began."""
     if isinstance(found, UnderWay):
         return Told(facts=found.facts, how={"sealer": found.sealer}, is_repeat=True)
-    how = {} if found.events is None else {"known": found.events}
+    how = {"sealer": found.sealer} if found.events is None else {"known": found.events}
     return Told(facts=found.facts, how=how, outcome=found.outcome, is_repeat=found.is_repeat)
 
 

@@ -24,7 +24,7 @@ from orchestration.targets.flows import (
 from orchestration.tools.mcp_intents import mcp_resolve
 from orchestration.tools.offered import tools_enabled
 from taskmapr.core import jobs
-from taskmapr.core.errors import UnknownIntent
+from taskmapr.core.errors import IntentForbidden, TaskMaprError, UnknownIntent
 from taskmapr.core.task_types import TaskType
 from taskmapr.core.tools import ToolContext, ToolSpec, is_named
 from taskmapr.users.credentials import Credential
@@ -193,6 +193,14 @@ def _mcp(name: str) -> str | None:
     return f"MCP {target.name}" if target is not None else None
 
 
+def _mcp_clear(name: str) -> str | None:
+    """The same for lists: what MCP servers call alike must not hide everything else."""
+    try:
+        return _mcp(name)
+    except TaskMaprError:
+        return None
+
+
 def _mapped(name: str) -> str | None:
     flow = flow_mapped(name)
     return flow.source if flow is not None else None
@@ -231,8 +239,8 @@ class Work:
 
 
 def intent_work(chosen: Chosen, caller: Caller) -> Work:
-    """Raises NotConfigured when the workflow engine is not there, and UnknownIntent for a target
-    of a rule that is gone."""
+    """Raises NotConfigured when the workflow engine is not there, and for the target of a rule
+    UnknownIntent when it is gone, and IntentForbidden when the caller may not use it."""
     if chosen.mode == "flow":
         return _flow_work(chosen)
     if chosen.mode == "mcp":
@@ -242,6 +250,8 @@ def intent_work(chosen: Chosen, caller: Caller) -> Work:
     if chosen.target == ASK:
         return Work(spec=_ASK_SPEC)
     if (spec := agent_tools().get(chosen.target)) is not None:
+        if spec.permission and not caller.user.has_perm(spec.permission):
+            raise IntentForbidden(f"These credentials may not run '{chosen.intent}'.")
         return Work(spec=spec)
     if (found := _task_type(chosen.target, caller)) is not None:
         return _task_work(found)
@@ -280,7 +290,8 @@ def intents_for(caller: Caller) -> list[IntentTool]:
 
 
 def intent_modes(line: IntentTool, caller: Caller, offer: Offer) -> list[str]:
-    """The mode that `auto` takes, then the others."""
+    """The mode that `auto` takes, then the others; none in which the name means several things."""
+    offer = replace(offer, mcp=_mcp_clear)
     modes = modes_of(line.name, user_id=caller.user_id, offer=offer)
     first = mode_choose(line.name, "auto", user_id=caller.user_id, offer=offer).mode
     return [first, *(mode for mode in modes if mode != first)]

@@ -31,7 +31,7 @@ SELECT r.id, r.owner_id, r.subject, r.mode, r.status, r.attempt, r.input_tokens,
   (SELECT json_agg(json_build_array(e.kind, e.data) ORDER BY e.seq)::text FROM (
      SELECT DISTINCT ON (l.kind) l.seq, l.kind, l.data FROM agent_run_events l
      WHERE l.run_id = r.id
-       AND l.kind IN ('run.created', 'progress', 'result', 'error', 'artifact')
+       AND l.kind IN ('run.created', 'progress', 'result', 'error')
      ORDER BY l.kind, l.seq DESC) e)
 FROM agent_runs r
 """

@@ -103,6 +103,8 @@ class Finished:
     facts: JobFacts
     outcome: Outcome
     is_repeat: bool = False
+    #: Opens the log of an earlier request's job.
+    sealer: Sealer | None = None
     #: All of its log, if this request wrote it.
     events: list[Event] | None = None
 
@@ -178,14 +180,21 @@ def _callback_register(run_id: UUID, url: str | None) -> None:
 
 def _told_by(earlier: Earlier, once: Once, spec: ToolSpec) -> Finished | UnderWay | None:
     """The answer that an earlier request gives; None: it does not count any more."""
-    if not earlier.counts(is_volatile=spec.volatile):
-        return None
     if earlier.fingerprint != once.fingerprint:
-        raise IdempotencyKeyReused
-    if earlier.outcome.is_final:
-        metrics.intent_replayed()
-        return Finished(facts=earlier.facts, outcome=earlier.outcome, is_repeat=True)
-    return UnderWay(facts=earlier.facts, sealer=earlier.sealer)
+        # What `spec` says of itself says nothing of the earlier request's tool.
+        if earlier.counts(is_volatile=False):
+            raise IdempotencyKeyReused
+        return None
+    return _answered(earlier) if earlier.counts(is_volatile=spec.volatile) else None
+
+
+def _answered(earlier: Earlier) -> Finished | UnderWay:
+    if not earlier.outcome.is_final:
+        return UnderWay(facts=earlier.facts, sealer=earlier.sealer)
+    metrics.intent_replayed()
+    return Finished(
+        facts=earlier.facts, outcome=earlier.outcome, is_repeat=True, sealer=earlier.sealer
+    )
 
 
 def _after_twin(new: NewRun) -> UnderWay | Finished:
@@ -194,10 +203,7 @@ def _after_twin(new: NewRun) -> UnderWay | Finished:
     twin = earlier_find(owner_id=new.owner_id, key=new.once.key)
     if twin is None:
         raise TooMany("An equal request was made a moment ago.", retry_after_s=1)
-    if not twin.outcome.is_final:
-        return UnderWay(facts=twin.facts, sealer=twin.sealer)
-    metrics.intent_replayed()
-    return Finished(facts=twin.facts, outcome=twin.outcome, is_repeat=True)
+    return _answered(twin)
 
 
 def _check_inputs(spec: ToolSpec, request: IntentRequest) -> None:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from redis import Redis
 from standardwebhooks import Webhook
 
-from orchestration.delivering import Courier, delivery_send, retry_after_of
+from orchestration.delivering import Courier, delivery_send
 from orchestration.models import Delivery, DeliveryAttempt
 from orchestration.selectors.deliveries import callback_summary
 from orchestration.services.deliveries import delivery_register
@@ -282,20 +281,15 @@ async def test_a_host_that_failed_five_times_is_left_alone(ada: User, receiver: 
     assert (rests.status, rests.attempts) == ("pending", 5)
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("", None), ("soon", None), ("-5", None), ("7", 7.0), ("99999999999", None)],
-)
-def test_reads_retry_after(text: str, seconds: float | None) -> None:
-    assert retry_after_of({"retry-after": text}) == seconds
+@pytest.mark.req("IN-41")
+async def test_a_pause_that_nobody_can_read_is_none(ada: User, receiver: Receiver) -> None:
+    """A date past all clocks must not keep the attempt from being counted."""
+    never = {"Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}
+    receiver.replies = [Reply(status=503, headers=never)]
 
+    left = await attempt(await begun(ada, receiver.url()))
 
-def test_reads_retry_after_as_a_date() -> None:
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
-    before = format_datetime(datetime.now(UTC) - timedelta(seconds=100), usegmt=True)
-
-    assert 90 < (retry_after_of({"retry-after": later}) or 0) <= 100
-    assert retry_after_of({"retry-after": before}) == 0.0
+    assert (left.status, left.attempts, left.last_status_code) == ("pending", 1, 503)
 
 
 # Couriers: processes that send

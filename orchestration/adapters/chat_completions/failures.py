@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import orjson
@@ -20,6 +18,7 @@ from taskmapr.core.errors import (
     ModelRefusedContext,
     ModelRequestRefused,
 )
+from taskmapr.foundation.http import retries
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.\-\[\]]{1,64}")
 _TOO_LONG: Final = re.compile(
@@ -99,16 +98,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     try:
         return max(0.0, float(value))
     except ValueError:
-        return _seconds_until(value)
-
-
-def _seconds_until(http_date: str) -> float | None:
-    try:
-        at = parsedate_to_datetime(http_date)
-    except ValueError:
-        return None
-    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+        return retries.retry_after_s(value)
 
 
 def _is_too_long(error: Mapping[str, Any]) -> bool:

@@ -62,7 +62,8 @@ def retry_after_s(value: str | None, *, now: datetime | None = None) -> float | 
         return min(float(text[:9]), _LONGEST_S)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
+        # The latter of numbers that no date can have.
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return min(max(0.0, (at - (now or datetime.now(UTC))).total_seconds()), _LONGEST_S)

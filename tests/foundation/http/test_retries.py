@@ -69,6 +69,10 @@ def test_a_random_delay_lies_within_its_bound() -> None:
         ("-3", None),
         ("1.5", None),
         ("\u0667", None),
+        # Numbers that no clock can show.
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2026 99999999999999999999:00:00 GMT", None),
+        ("Mon, 01 Jan 2026 00:00:00 +999999", None),
     ],
 )
 def test_reads_retry_after(value: str | None, seconds: float | None) -> None:

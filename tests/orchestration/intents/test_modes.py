@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agents_cfg.models import McpServer, Tool
 from agents_cfg.selectors.fresh import fresh
 from orchestration.models import FlowMapping, ModeRule, Run
 from orchestration.selectors.task_types import catalogues
@@ -106,6 +107,27 @@ def test_a_rule_of_the_operators_chooses(orchestrate: Call, call: Call) -> None:
     assert answer.json["result"]["result"] == "hi"
     job = call("GET", f"/jobs/{answer.json['job_id']}").json
     assert job["mode_reason"] == "rule 1: say.*"
+
+
+@pytest.mark.req("IN-02")
+def test_a_rule_lends_nobody_the_permission_of_its_target(
+    orchestrate: Call, registry: ToolRegistry
+) -> None:
+    calls = []
+
+    @tool("test.guarded", into=registry, permission="orchestration.change_run")
+    async def guarded() -> None:
+        """Do what few may."""
+        calls.append(1)
+
+    ModeRule.objects.create(number=1, pattern="say.*", mode="agent", target="test.guarded")
+    fresh.clear()
+
+    refused = orchestrate("say.something")
+
+    assert (refused.status, refused.json["code"]) == (403, "intent_forbidden")
+    assert not calls
+    assert not Run.objects.exists()
 
 
 @pytest.mark.req("IN-37")
@@ -219,6 +241,26 @@ def test_intents_are_listed(call: Call) -> None:
     }
     assert "agent.ask" in by_name
     assert list(by_name) == sorted(by_name)
+
+
+@pytest.mark.req("IN-08", "IN-26")
+def test_a_name_that_means_several_things_spoils_no_list(call: Call, orchestrate: Call) -> None:
+    """Two servers have a tool that is called like a mapped flow."""
+    FlowMapping.objects.create(pattern="search", engine="n8n")
+    for name in ("docs", "shop"):
+        server = McpServer.objects.create(name=name, is_enabled=True)
+        Tool.objects.create(
+            name=f"mcp:{name}.search", server=server, remote_name="search", is_enabled=True
+        )
+    fresh.clear()
+
+    answer = call("GET", "/intents")
+
+    assert answer.status == 200
+    by_name = {line["name"]: line["modes"] for line in answer.json["intents"]}
+    assert by_name["search"] == ["flow"]
+    assert by_name["mcp:docs/search"] == ["mcp"]
+    assert orchestrate("search").json["code"] == "ambiguous_intent"
 
 
 @pytest.mark.req("IN-15", "IN-03")

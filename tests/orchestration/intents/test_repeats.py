@@ -32,6 +32,16 @@ def test_an_equal_request_gets_the_first_answer(orchestrate: Call) -> None:
     assert Run.objects.count() == 1
 
 
+@pytest.mark.req("IN-12", "IN-33")
+def test_a_replay_can_be_followed_to_its_result(orchestrate: Call) -> None:
+    first = orchestrate("my.operation", SAMPLE)
+    again = orchestrate("my.operation", SAME, accept="text/event-stream")
+
+    assert again.headers["Idempotency-Replayed"] == "true"
+    complete = again.frames[-1]["data"]
+    assert (complete["status"], complete["result"]) == ("success", first.json["result"])
+
+
 @pytest.mark.req("IN-33")
 def test_a_replay_asks_neither_redis_nor_more_than_the_database_must(
     orchestrate: Call, settings: Any, django_assert_max_num_queries: Any
@@ -133,6 +143,19 @@ def test_a_key_of_the_client_is_for_one_body(orchestrate: Call) -> None:
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
     key = IdempotencyKey.objects.get()
     assert timedelta(hours=23) < key.expires_at - timezone.now() <= timedelta(hours=24)
+
+
+@pytest.mark.req("IN-36")
+def test_a_key_of_the_client_is_not_lost_to_a_read_of_another_body(
+    orchestrate: Call, fickle: dict[str, Any]
+) -> None:
+    first = orchestrate("my.operation", SAMPLE, idempotency_key="k1")
+    read = orchestrate("test.volatile", idempotency_key="k1")
+    same = orchestrate("my.operation", SAMPLE, idempotency_key="k1")
+
+    assert (read.status, read.json["code"]) == (422, "idempotency_key_reused")
+    assert fickle["calls"] == 0
+    assert same.json == first.json
 
 
 @pytest.mark.req("IN-36")
