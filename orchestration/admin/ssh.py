@@ -232,7 +232,7 @@ class CommandRuleAdmin(ProductAdmin):
 
     @admin.display(description="Pattern", ordering="pattern")
     def shown_pattern(self, rule: CommandRule) -> SafeString:
-        return format_html('<code class="tm-break">{}</code>', rule.pattern)
+        return format_html('<code class="tm-clamp" title="{0}">{0}</code>', rule.pattern)
 
     @admin.display(description="State", ordering="is_enabled")
     def state(self, rule: CommandRule) -> SafeString:

@@ -97,7 +97,7 @@ def test_staff_see_where_it_broke_and_not_the_words_of_a_sealed_run(
 
     body = client.get(f"/admin/orchestration/run/{run.pk}/change/").content.decode()
 
-    assert "What tools did not foresee" in body
+    assert "Where tools broke" in body
     assert "test.crash" in body
     assert "RuntimeError" in body
     assert "in _break" in body
