@@ -91,8 +91,10 @@ class TaskEngine:
         except TimeoutError:
             return await self._stop(runner, done, "time_limit", GRACE_S["time_limit"])
         except asyncio.CancelledError:
-            await self._interrupted(runner, done)
-            raise
+            outcome = await self._interrupted(runner, done)
+            if outcome is None:
+                raise
+            return outcome
 
     async def _prompted(self, prompt_of: Callable[[Mapping[str, Any]], ModelPrompt]) -> Outcome:
         """The same for a type that asks a model. Raises Paused when a tool needs a person."""
@@ -124,18 +126,23 @@ class TaskEngine:
         if self._held.interruption is not None:
             await self._keep_log()
 
-    async def _interrupted(self, runner: Runner, done: asyncio.Future[Outcome]) -> None:
-        """The run is cancelled, out of time in all, or goes into other hands."""
+    async def _interrupted(self, runner: Runner, done: asyncio.Future[Outcome]) -> Outcome | None:
+        """The run is cancelled, out of time in all, or goes into other hands.
+
+        The outcome: its worker stops, but the function was done in time.
+        """
         verdict = self._held.interruption
         if verdict is None:
             grace_s = 0.0 if self._held.writer.is_fenced else GRACE_AT_SHUTDOWN_S
-            await self._stop(runner, done, "cancelled", grace_s)
-            return
+            outcome = await self._stop(runner, done, "cancelled", grace_s)
+            is_done = outcome.kind == "returned" and not self._held.writer.is_fenced
+            return outcome if is_done else None
         why: Why = "time_limit" if verdict.error is not None else "cancelled"
         outcome = await self._stop(runner, done, why, GRACE_S[why])
         await self._keep_result(outcome)
         self._tell_result(outcome)
         await self._keep_log()
+        return None
 
     async def _stop(
         self, runner: Runner, done: asyncio.Future[Outcome], why: Why, grace_s: float

@@ -46,9 +46,9 @@ def runs_recover() -> dict[str, int]:
         "due": 0,
         "freed": 0,
     }
-    for run_id in _lapsed():
+    for run_id, owner in _lapsed():
         try:
-            counts[_recover(run_id)] += 1
+            counts[_recover(run_id, was_handed_back=not owner)] += 1
         except Exception:
             # One run that cannot be understood must not keep the others from being found.
             logger.exception("run %s cannot be recovered", run_id)
@@ -60,21 +60,22 @@ def runs_recover() -> dict[str, int]:
     return counts
 
 
-def _lapsed() -> list[UUID]:
+def _lapsed() -> list[tuple[UUID, str]]:
+    """With the worker that had it: none for a run that its worker gave back by itself."""
     return list(
         Run.objects.filter(status=RUNNING)
         .filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=Now()))
-        .values_list("pk", flat=True)
+        .values_list("pk", "lease_owner")
     )
 
 
-def _recover(run_id: UUID) -> str:
+def _recover(run_id: UUID, *, was_handed_back: bool) -> str:
     try:
         with transaction.atomic():
             held = run_take_unheld(run_id)
             if held.state.is_final:
                 successors, word = held.conclude(), "moved_on"
-            elif (verdict := _verdict(held)) is not None:
+            elif (verdict := _verdict(held, was_handed_back)) is not None:
                 successors = held.finish(verdict)
                 word = "lost"
             else:
@@ -86,14 +87,18 @@ def _recover(run_id: UUID) -> str:
     return word
 
 
-def _verdict(held: UnheldRun) -> Verdict | None:
+def _verdict(held: UnheldRun, was_handed_back: bool) -> Verdict | None:
     """How a lost run ends; None when another worker may go on with it."""
     kind = run_kind(held.run.kind)
     if held.run.deadline_at is not None and held.run.deadline_at < datetime.now(UTC):
         return Verdict(error=kind.time_over("The run took longer than it may."))
     # Going on after a pause is an attempt too, but nobody was lost.
     resumed = sum(event.kind == "run.resumed" for event in held.events)
-    if held.run.attempt - resumed >= (held.run.max_attempts or kind.max_attempts):
+    most = held.run.max_attempts or kind.max_attempts
+    if was_handed_back:
+        # A worker that stops is no failure of the run, also not of one that may fail only once.
+        most = max(most, kind.max_attempts)
+    if held.run.attempt - resumed >= most:
         return Verdict(error=WorkerLost())
     if kind.when_lost == "resume_unless_output" and held.state.has_output:
         return Verdict(error=WorkerLost())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -39,15 +40,22 @@ async def _store(batches: Sequence[RunBatch]) -> Any:
     return await in_database(batches_write, batches)
 
 
-async def run_carry(run_id: UUID, worker_id: str = "w1") -> HeldRun:
-    """Claim the run and carry it to its end or a pause."""
+async def run_carry(
+    run_id: UUID,
+    worker_id: str = "w1",
+    meanwhile: Callable[[HeldRun], Coroutine[Any, Any, None]] | None = None,
+) -> HeldRun:
+    """Claim the run and carry it to its end or a pause. `meanwhile`: what happens beside it."""
     claim = await in_database(lease_claim, run_id=run_id, worker_id=worker_id)
     assert claim is not None
     log = LogWriter(MemoryLog(), _store)
     log.start()
     held = HeldRun(claim, log, worker_id)
     try:
-        await run_drive(held)
+        async with asyncio.TaskGroup() as together:
+            together.create_task(run_drive(held))
+            if meanwhile is not None:
+                together.create_task(meanwhile(held))
     finally:
         await log.stop()
     return held

@@ -12,7 +12,7 @@ from orchestration.log.endings import Totals, Verdict, last_events
 from orchestration.log.store import events_after, events_all
 from orchestration.log.wire import encode, pack
 from orchestration.models import Message, Run
-from orchestration.services.leases import Claim, lease_claim
+from orchestration.services.leases import Claim, lease_claim, lease_hand_back
 from orchestration.services.recovery import runs_recover
 from orchestration.services.run_end import run_cancel
 from taskmapr.core.errors import TimedOut
@@ -193,6 +193,25 @@ def test_a_run_is_not_taken_up_for_ever(start: StartRun, hold: Hold) -> None:
 
     run.refresh_from_db()
     assert (run.status, run.error_code, run.attempt) == ("failed", "worker_lost", 3)
+
+
+@pytest.mark.req("TQ-18", "TQ-19")
+@pytest.mark.parametrize(("is_handed_back", "status"), [(True, "retrying"), (False, "failed")])
+def test_a_task_without_retries_outlives_a_worker_that_stops_in_order(
+    start: StartRun, hold: Hold, is_handed_back: bool, status: str
+) -> None:
+    run = start(kind="task", subject="test_task", session_id=None, prompt="", max_attempts=1)
+    claim = hold(run.pk)
+    write(claim)
+    if is_handed_back:
+        lease_hand_back(run_id=run.pk, lease_token=claim.lease_token)
+    else:
+        _lapse(run)
+
+    runs_recover()
+
+    run.refresh_from_db()
+    assert run.status == status
 
 
 def test_a_lost_run_past_its_deadline_times_out(start: StartRun, hold: Hold) -> None:

@@ -15,6 +15,7 @@ from agents_cfg.models import Secret
 from agents_cfg.services.secrets import secret_save
 from orchestration.dialects.table import DIALECTS
 from orchestration.execution import task_runners
+from orchestration.execution.drive import HeldRun
 from orchestration.models import Artifact
 from orchestration.selectors.artifacts import log_of_task
 from orchestration.selectors.tasks import task_document
@@ -244,6 +245,33 @@ def test_one_that_was_over_before_a_thread_was_free_never_begins(
 
     assert refreshed(run).status == "timed_out"
     assert not begun.is_set()
+
+
+@pytest.mark.req("TQ-19")
+def test_what_is_done_while_its_worker_stops_counts(
+    start: StartRun, of_type: Callable[..., TaskType]
+) -> None:
+    begun = threading.Event()
+
+    def work(params: Params, ctx: TaskContext) -> str:
+        begun.set()
+        try:
+            while True:
+                ctx.check_cancelled()
+                time.sleep(0.01)
+        except TaskInterrupted:
+            return "the last step was done all the same"
+
+    async def worker_stops(held: HeldRun) -> None:
+        await asyncio.to_thread(begun.wait, 20)
+        held.hand_back()
+
+    of_type(work)
+    run = start(kind="task", subject="trial", session_id=None, prompt="", input={})
+    async_to_sync(run_carry)(run.pk, meanwhile=worker_stops)
+
+    assert refreshed(run).status == "succeeded"
+    assert task_document(run.pk)["result"] == "the last step was done all the same"
 
 
 @pytest.mark.req("TQ-16")
