@@ -66,10 +66,8 @@ async def read(context: ToolContext, args: dict[str, Any]) -> dict[str, Any]:
 
 
 @tool("test.priced", cost_usd_micros=250_000)
-async def priced(ctx: ToolContext, word: str, crashes: bool = False) -> dict[str, str]:
-    """Costs a quarter of a dollar, and crashes when it should."""
-    if crashes:
-        raise RuntimeError(f"cannot go on with {word}")
+async def priced(ctx: ToolContext, word: str) -> dict[str, str]:
+    """Costs a quarter of a dollar."""
     return {"word": word}
 
 
