@@ -20,6 +20,9 @@ handler404 = "taskmapr.foundation.pages.page_not_found"
 handler500 = "taskmapr.foundation.pages.server_error"
 
 urlpatterns = [
+    # Addresses are looked for in this order, and these two are asked for most.
+    path("", include("orchestration.api.intent_urls")),
+    path("", include("orchestration.urls")),
     path("", service_root, name="root"),
     path("health", service_health, name="health"),
     path("health/ready", service_ready, name="ready"),
@@ -28,9 +31,7 @@ urlpatterns = [
     path("openapi.json", openapi_json, name="openapi"),
     path("docs", docs_page, name="docs"),
     path("redoc", redoc_page, name="redoc"),
-    path("", include("orchestration.urls")),
     path("", include("orchestration.api.flow_urls")),
-    path("", include("orchestration.api.intent_urls")),
     path("", include("taskmapr.foundation.urls")),
     path("api/v1/", include("taskmapr.users.urls")),
     path("console/", include("taskmapr.demo.urls")),

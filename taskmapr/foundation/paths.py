@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from django.conf import settings
 from django.urls import is_valid_path
+
+#: Characters of a path whose kind is remembered: nobody fills the memory with long ones.
+_KEPT_PATH: Final = 128
 
 
 def is_api_path(path: str) -> bool:
@@ -11,9 +17,16 @@ def is_api_path(path: str) -> bool:
 
     `settings.API_PREFIXES` lists path prefixes without a trailing slash, such as `/api`.
     """
+    below = _is_below if len(path) <= _KEPT_PATH else _is_below.__wrapped__
+    return below(path, tuple(settings.API_PREFIXES))
+
+
+@lru_cache(maxsize=1024)
+def _is_below(path: str, prefixes: tuple[str, ...]) -> bool:
+    """Each request asks a dozen times, mostly for one of a few paths."""
     return any(
         path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/")
-        for prefix in settings.API_PREFIXES
+        for prefix in prefixes
     )
 
 
