@@ -1,4 +1,4 @@
-"""Stacks for tests: one per module, from one prepared database."""
+"""Stacks for tests, from one prepared database: modules of one shape share one in turn."""
 
 from __future__ import annotations
 
@@ -48,21 +48,45 @@ def shape() -> Shape:
     return Shape()
 
 
-@pytest.fixture(scope="module")
-def module_stack(
-    request: pytest.FixtureRequest, prepared_database: str, models: ScriptedServer, shape: Shape
-) -> Iterator[Stack]:
-    name = prepared_database.replace("template", request.module.__name__.rsplit(".", 1)[-1])
-    with servers.alone():
-        servers.postgres.database_make(name, template=prepared_database)
-    place = place_make()
-    stack = Stack(place, servers.postgres.url_of(name), models, shape)
-    try:
+class Stacks:
+    """The stack that the last module used. Starting one takes as long as ten tests."""
+
+    def __init__(self, prepared_database: str, models: ScriptedServer) -> None:
+        self._template, self._models = prepared_database, models
+        self._last: tuple[Shape, Stack] | None = None
+        self._count = 0
+
+    def of(self, shape: Shape) -> Stack:
+        """Running, and of that shape."""
+        if self._last is not None and self._last[0] == shape and shape.shared:
+            return self._last[1]
+        self.end()
+        self._count += 1
+        name = self._template.replace("template", str(self._count))
+        with servers.alone():
+            servers.postgres.database_make(name, template=self._template)
+        stack = Stack(place_make(), servers.postgres.url_of(name), self._models, shape)
+        self._last = (shape, stack)
         stack.start()
-        yield stack
-    finally:
-        stack.end()
-        shutil.rmtree(place, ignore_errors=True)
+        return stack
+
+    def end(self) -> None:
+        if self._last is not None:
+            (_, stack), self._last = self._last, None
+            stack.end()
+            shutil.rmtree(stack.place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stacks(prepared_database: str, models: ScriptedServer) -> Iterator[Stacks]:
+    stacks = Stacks(prepared_database, models)
+    yield stacks
+    stacks.end()
+
+
+@pytest.fixture(scope="module")
+def module_stack(stacks: Stacks, shape: Shape) -> Stack:
+    return stacks.of(shape)
 
 
 @pytest.fixture

@@ -63,6 +63,8 @@ class Shape:
     workers: int = 1
     beat: bool = True
     env: Mapping[str, str] = field(default_factory=dict)
+    #: The next module may go on with it and with all that it stored.
+    shared: bool = True
 
 
 class Stack:

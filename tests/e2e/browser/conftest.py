@@ -89,6 +89,8 @@ def wire(stack: Stack) -> Iterator[Wire]:
 def operator(module_stack: Stack) -> None:
     """Root may sign in."""
     module_stack.start()
+    if module_stack.rows("SELECT 1 FROM users_user WHERE email = %s", ROOT_EMAIL):
+        return  # since an earlier module
     command = [sys.executable, "manage.py", "createsuperuser", "--noinput", "--email", ROOT_EMAIL]
     env = {**module_stack.env, "DJANGO_SUPERUSER_PASSWORD": ROOT_PASSWORD}
     subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True)
