@@ -27,18 +27,22 @@ PAGE: Final = 20
 _COLUMNS: Final = """
 SELECT r.id, r.owner_id, r.subject, r.mode, r.status, r.attempt, r.input_tokens, r.output_tokens,
   r.cost_usd_micros, r.created_at, r.started_at, r.finished_at, r.duration_ms, r.is_sealed,
-  r.last_seq, r.content_erased_at IS NOT NULL, r.input::text,
+  r.last_seq, r.content_erased_at IS NOT NULL, r.input::text AS given,
   (SELECT json_agg(json_build_array(e.kind, e.data) ORDER BY e.seq)::text FROM (
      SELECT DISTINCT ON (l.kind) l.seq, l.kind, l.data FROM agent_run_events l
      WHERE l.run_id = r.id
        AND l.kind IN ('run.created', 'progress', 'result', 'error')
-     ORDER BY l.kind, l.seq DESC) e)
+     ORDER BY l.kind, l.seq DESC) e) AS log
 FROM agent_runs r
 """
+#: How many columns that are.
+_WIDTH: Final = 18
 # Whoever began a job for another user may read it by the credential that began it.
 _MINE: Final = "(r.owner_id = %(user)s OR r.credential = %(ref)s)"
 _ONE: Final = _COLUMNS + f"WHERE r.id = %(id)s AND r.kind = %(kind)s AND {_MINE}"
-_PAGE: Final = (
+#: Bytes of requests and logs that one page reads; its first job counts whatever it has.
+PAGE_BYTES: Final = 8 * 1024 * 1024
+_LISTED: Final = (
     _COLUMNS
     + """WHERE r.owner_id = %(user)s AND r.kind = %(kind)s
   AND (%(before)s::uuid IS NULL OR r.id < %(before)s)
@@ -46,6 +50,14 @@ _PAGE: Final = (
   AND (%(intent)s = '' OR r.subject = %(intent)s)
 ORDER BY r.id DESC LIMIT %(limit)s"""
 )
+# Results are as large as tools make them: a page ends where it would become too much to hold.
+_PAGE: Final = f"""
+WITH job AS MATERIALIZED ({_LISTED}), sized AS (
+  SELECT job.*, sum(octet_length(given) + coalesce(octet_length(log), 0)) OVER (ORDER BY id DESC
+    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM job)
+SELECT sized.*, (SELECT count(*) FROM job) FROM sized
+WHERE before IS NULL OR before < %(bytes)s ORDER BY id DESC
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +90,7 @@ def job_find(job_id: str, reader: Reader) -> Job:
     if run_id is None:
         raise JobNotFound
     ref = reader.ref if reader.ref.startswith("key:") else None
-    found = _jobs(_ONE, {"id": run_id, "user": reader.user_id, "ref": ref})
+    found = _jobs(_rows(_ONE, {"id": run_id, "user": reader.user_id, "ref": ref}))
     if not found:
         raise JobNotFound
     return found[0]
@@ -87,7 +99,8 @@ def job_find(job_id: str, reader: Reader) -> Job:
 def jobs_page(
     *, user_id: UUID, status: str = "", intent: str = "", cursor: str = "", limit: int = PAGE
 ) -> tuple[list[Job], str | None]:
-    """The user's jobs, newest first, and the cursor of the page behind them.
+    """The user's jobs, newest first, and the cursor of the page behind them. Fewer than `limit`
+    where they hold much.
 
     Two queries. Raises InvalidInput for a status or a cursor that is none.
     """
@@ -97,7 +110,7 @@ def jobs_page(
     before = run_id_of(cursor) if cursor else None
     if cursor and before is None:
         raise InvalidInput.of(("cursor", "was not given by this list"))
-    found = _jobs(
+    rows = _rows(
         _PAGE,
         {
             "user": user_id,
@@ -105,16 +118,22 @@ def jobs_page(
             "statuses": statuses,
             "intent": intent,
             "limit": limit + 1,
+            "bytes": PAGE_BYTES,
         },
     )
-    page = found[:limit]
-    return page, page[-1].row.facts.job_id if len(found) > limit else None
+    page = _jobs([row[:_WIDTH] for row in rows[:limit]])
+    has_more = bool(rows) and rows[0][-1] > len(page)
+    return page, page[-1].row.facts.job_id if has_more else None
 
 
-def _jobs(statement: str, given: Mapping[str, Any]) -> list[Job]:
+def _rows(statement: str, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, {**given, "kind": INTENT.name})
-        rows = cursor.fetchall()
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+def _jobs(rows: list[tuple[Any, ...]]) -> list[Job]:
     owners = {row[1] for row in rows if row[13] and not row[15]}
     sealers = {owner: wired.ports().sealers.for_user(owner) for owner in owners}
     return [_job(row, sealers.get(row[1])) for row in rows]

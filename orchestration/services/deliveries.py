@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
@@ -40,8 +41,8 @@ DELAYS_S: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400)
 JITTER: Final = 0.2
 #: A receiver may ask for at most so long a pause.
 MAX_PAUSE_S: Final = 24 * 3_600
-#: Longer than an attempt with all that belongs to it.
-LEASE_S: Final = 60
+#: Seconds that an attempt may take beside the time that its receiver has to answer.
+LEASE_ROOM_S: Final = 45
 
 _FINAL: Final = sorted(FINAL_STATUSES)
 
@@ -199,9 +200,10 @@ RETURNING d.id, d.run_id, r.owner_id, r.kind, r.is_sealed, d.url, d.attempts, d.
 
 
 def deliveries_claim(limit: int) -> list[HeldDelivery]:
-    """Take up to `limit` callbacks that are due, for LEASE_S seconds."""
+    """Take up to `limit` callbacks that are due, for longer than an attempt can take."""
+    lease_s = settings.TASKMAPR["callback_timeout_s"] + LEASE_ROOM_S
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [LEASE_S, limit])
+        cursor.execute(_CLAIM, [lease_s, limit])
         return [
             HeldDelivery(
                 id=row[0],

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
+
+from django.db.models.functions import Now
 
 from orchestration.models import IdempotencyKey
 from orchestration.models.idempotency_key import KeyKind
@@ -89,5 +90,5 @@ def key_release(*, run_id: UUID) -> None:
 
 def keys_prune() -> int:
     """Forget keys whose time is over. Returns how many."""
-    gone, _ = IdempotencyKey.objects.filter(expires_at__lte=datetime.now(UTC)).delete()
+    gone, _ = IdempotencyKey.objects.filter(expires_at__lte=Now()).delete()
     return gone

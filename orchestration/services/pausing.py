@@ -57,7 +57,7 @@ def approval_open(
     run = Run.objects.only("is_sealed", "owner_id").get(pk=run_id)
     if run.is_sealed:
         question = {"sealed": wired.ports().sealers.for_user(run.owner_id).seal(question)}
-    approval, _ = Approval.objects.get_or_create(
+    approval, is_new = Approval.objects.get_or_create(
         run_id=run_id,
         asks=asks,
         call_id=call_id,
@@ -66,9 +66,12 @@ def approval_open(
         defaults={
             "tool": tool,
             "question": question,
-            "expires_at": datetime.now(UTC) + wait,
+            # The database's clock, which also says when the time is over.
+            "expires_at": Now() + wait,
         },
     )
+    if is_new:
+        approval.refresh_from_db(fields=["expires_at"])
     return approval
 
 

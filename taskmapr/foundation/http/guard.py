@@ -223,9 +223,12 @@ _lookups: Final = ThreadPoolExecutor(4, thread_name_prefix="lookup")
 
 
 def _patient_lookup(host: str, port: int) -> list[str]:
+    lookup = _lookups.submit(system_lookup, host, port)
     try:
-        return _lookups.submit(system_lookup, host, port).result(timeout=LOOKUP_S)
+        return lookup.result(timeout=LOOKUP_S)
     except LateError:
+        # One that still waits for its turn would only keep those behind it waiting.
+        lookup.cancel()
         raise OSError("the lookup took too long") from None
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from taskmapr.core.errors import AddressNotAllowed
+from taskmapr.foundation.http import guard
 from taskmapr.foundation.http.guard import EgressPolicy, address_check
 
 PUBLIC = EgressPolicy()
@@ -269,6 +273,29 @@ def test_says_nothing_of_what_a_name_leads_to() -> None:
         address_check("https://inside.example.com/", policy=PUBLIC, lookup=lookup)
 
     assert "10.0.0.7" not in refusal.value.detail
+
+
+@pytest.mark.req("IN-43")
+def test_a_lookup_that_nobody_waits_for_any_more_is_not_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer, asked = threading.Event(), []
+
+    def hanging(host: str, port: int) -> list[str]:
+        asked.append(host)
+        answer.wait(20)
+        return ["93.184.215.14"]
+
+    monkeypatch.setattr(guard, "system_lookup", hanging)
+    monkeypatch.setattr(guard, "LOOKUP_S", 0.05)
+    with ThreadPoolExecutor(1) as one:
+        monkeypatch.setattr(guard, "_lookups", one)
+        for name in ("slow", "late", "later"):
+            with pytest.raises(AddressNotAllowed):
+                address_check(f"https://{name}.example/", policy=EgressPolicy())
+        answer.set()
+
+    assert asked == ["slow.example"]
 
 
 def test_keeps_the_path_encoded_once() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestration.models import Run
+from orchestration.selectors import jobs
 from taskmapr.core.errors import ToolError
 from taskmapr.core.tools import ToolContext, ToolRegistry, tool
 from taskmapr.users.models import User
@@ -152,6 +153,23 @@ def test_jobs_are_listed_page_by_page(orchestrate: Call, call: Call, cyd: User) 
     assert call("GET", "/jobs?status=nonsense").status == 422
     assert call("GET", "/jobs?limit=0").status == 422
     assert call("GET", "/jobs?cursor=nonsense").status == 422
+
+
+@pytest.mark.req("IN-11")
+def test_a_page_ends_where_it_holds_too_much(
+    orchestrate: Call, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [orchestrate("my.operation", {"param1": str(n) * 900}).json["job_id"] for n in range(3)]
+    monkeypatch.setattr(jobs, "PAGE_BYTES", 2_000)
+
+    listed, cursor = [], ""
+    for _ in made:
+        page = call("GET", f"/jobs?limit=3&cursor={cursor}").json
+        assert len(page["jobs"]) == 1
+        listed += [job["job_id"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+
+    assert (listed, cursor) == (made[::-1], None)
 
 
 @pytest.mark.req("IN-09")

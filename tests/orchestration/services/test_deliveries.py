@@ -188,6 +188,16 @@ def test_two_workers_never_take_the_same_one(ada: User) -> None:
     assert len(ids) == len(set(ids)) == 40
 
 
+@pytest.mark.req("IN-41")
+def test_is_held_for_longer_than_its_receiver_may_take(ada: User, settings: Any) -> None:
+    settings.TASKMAPR = {**settings.TASKMAPR, "callback_timeout_s": 120}
+    registered(ended(ada), HOOK)
+
+    claimed()
+
+    assert Delivery.objects.filter(leased_until__gt=Now() + timedelta(seconds=150)).exists()
+
+
 def test_a_lost_worker_leaves_it_to_the_next_under_the_same_id(ada: User) -> None:
     delivery = registered(ended(ada), HOOK)
     lost = claimed()

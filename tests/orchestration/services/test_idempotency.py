@@ -13,6 +13,7 @@ from django.db import connection
 
 from orchestration.models import IdempotencyKey, Message, Run, Session
 from orchestration.page.request import parse_request
+from orchestration.services import idempotency
 from orchestration.services.idempotency import RunRepeated, keys_prune
 from orchestration.services.overlay_runs import Asked, overlay_run_start
 from taskmapr.core.errors import (
@@ -222,6 +223,20 @@ def test_what_is_over_is_forgotten(ask: Ask) -> None:
     assert keys_prune() == 1
     assert [row.key for row in IdempotencyKey.objects.all()] == ["new"]
     assert keys_prune() == 0
+
+
+@pytest.mark.req("IN-53")
+def test_a_clock_that_is_ahead_forgets_no_key(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(days=2)
+
+    ask("k1")
+    monkeypatch.setattr(idempotency, "datetime", Ahead, raising=False)
+
+    assert keys_prune() == 0
+    assert IdempotencyKey.objects.count() == 1
 
 
 @pytest.mark.req("OV-73")

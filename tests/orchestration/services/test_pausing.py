@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from uuid import UUID
 
 import pytest
 
 from orchestration.models import Approval, Run
 from orchestration.models.approval import ApprovalAsks
+from orchestration.services import pausing
 from orchestration.services.leases import Claim, lease_claim
 from orchestration.services.pausing import (
     approval_open,
@@ -163,6 +164,24 @@ def test_a_question_that_nobody_answers_expires_and_the_run_goes_on(
     run.refresh_from_db()
     assert (approval.status, approval.resolved_by) == ("expired", "clock")
     assert run.status == "queued"
+
+
+@pytest.mark.req("IN-53")
+def test_a_clock_that_is_behind_shortens_no_question(
+    start: StartRun, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) - timedelta(days=2)
+
+    claim = hold(start().pk)
+    monkeypatch.setattr(pausing, "datetime", Behind)
+
+    approval = _ask(claim)
+
+    left = approval.expires_at - datetime.now(UTC)
+    assert timedelta(hours=23) < left <= timedelta(hours=24)
 
 
 def test_asking_again_after_a_lost_worker_asks_the_same(start: StartRun, hold: Hold) -> None:
