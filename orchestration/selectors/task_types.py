@@ -126,22 +126,26 @@ def _version() -> str | None:
 def _with_definitions(
     types: dict[str, TaskType], rows: list[TaskDefinition]
 ) -> tuple[dict[str, TaskType], list[Problem]]:
-    code, problems = dict(types), []
+    problems = []
     for row in rows:
-        made = code.get(row.name)
+        made = types.get(row.name)
+        if row.kind == DefinitionKind.CODE and made is not None:
+            types[row.name] = replace(
+                made,
+                enabled=made.enabled and row.is_enabled,
+                concurrency=row.concurrency or made.concurrency,
+            )
+    code = dict(types)
+    for row in rows:
         if row.kind == DefinitionKind.CODE:
-            if made is not None:
-                types[row.name] = replace(
-                    made,
-                    enabled=made.enabled and row.is_enabled,
-                    concurrency=row.concurrency or made.concurrency,
-                )
-        elif made is not None:
+            continue
+        if row.name in code:
             problems.append(Problem(row.name, "the name is taken by an earlier source"))
         else:
             try:
                 made = type_of_definition(row.snapshot(), code.get)
-                types[row.name] = replace(made, enabled=row.is_enabled)
+                # What is made of a type that is switched off is off as well.
+                types[row.name] = replace(made, enabled=made.enabled and row.is_enabled)
             except InvalidInput as error:
                 problems.append(Problem(row.name, error.detail))
     return types, problems

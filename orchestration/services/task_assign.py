@@ -19,12 +19,14 @@ from orchestration.services.idempotency import Once
 from orchestration.services.run_start import NewRun, StartedRun, run_start
 from orchestration.services.task_again import params_again
 from orchestration.services.webhook_secrets import server_secret_ensure
-from taskmapr.core.errors import InvalidInput, NotRetryable
+from taskmapr.core.errors import InvalidInput, NotRetryable, ScopeMissing
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FINAL_STATUSES, SUCCEEDED
 from taskmapr.core.task_types import TaskType
+from taskmapr.core.tools import is_named
 from taskmapr.foundation.telemetry import task_lines
 from taskmapr.users.credentials import Credential
+from taskmapr.users.scopes import Scope
 
 PARAMS_BYTES: Final = 256 * 1024
 #: How far ahead a task may be put off.
@@ -68,12 +70,14 @@ def task_assign(
 ) -> StartedRun:
     """Make the task and hand it to the queue; it exists when this returns.
 
-    Raises UnknownTaskType, TaskDisabled, InvalidInput (paths below the body), QuotaExceeded,
+    Raises UnknownTaskType, TaskDisabled, InvalidInput (paths below the body), ScopeMissing (an
+    intent that the key is not for), QuotaExceeded,
     QueueUnavailable (no task is left open), NotConfigured (nothing signs callbacks), and for a
     repeat of an order RunRepeated or IdempotencyKeyReused.
     """
     task_type = task_type_to_assign(order.task_type, by.credential)
     params = _params(task_type, order)
+    _check_intent(task_type, params, by.credential)
     timeout_s, retries = _limits(task_type, order)
     if order.callback_url:
         server_secret_ensure()  # before anything exists: callbacks that nobody can sign are refused
@@ -133,6 +137,16 @@ def _params(task_type: TaskType, order: Order) -> dict[str, Any]:
     if len(orjson.dumps(order.params)) > PARAMS_BYTES:
         raise InvalidInput.of(("params", "must not have more than 256 KiB"))
     return task_type.params_of(order.params)
+
+
+def _check_intent(
+    task_type: TaskType, params: Mapping[str, Any], credential: Credential | None
+) -> None:
+    """A key that is for certain intents is for no others as tasks either."""
+    named, limits = params.get("intent"), credential.intents if credential else None
+    is_chosen = named is not None and Scope.INTENTS_RUN in task_type.scopes
+    if is_chosen and limits is not None and not is_named(str(named), limits):
+        raise ScopeMissing(f"This key is not for the intent {str(named)[:200]!r}.")
 
 
 def _limits(task_type: TaskType, order: Order) -> tuple[float, int]:

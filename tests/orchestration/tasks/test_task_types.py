@@ -252,6 +252,18 @@ def test_operators_switch_types_off() -> None:
     assert not task_type_named("test_task").enabled
 
 
+@pytest.mark.req("TQ-08", "TQ-12")
+def test_what_is_made_of_a_type_that_is_off_is_off() -> None:
+    saved(alias("a-first"))
+    task_definitions_note()
+    TaskDefinition.objects.filter(name="test_task").update(is_enabled=False)
+    saved(alias("z-last"))
+
+    for name in ("a-first", "z-last"):
+        with pytest.raises(TaskDisabled):
+            task_type_to_assign(name, None)
+
+
 @pytest.mark.req("TQ-08")
 def test_an_unknown_name_tells_those_that_are_there() -> None:
     with pytest.raises(UnknownTaskType) as refused:

@@ -121,6 +121,22 @@ def test_on_an_untouched_machine_no_key_is_needed(call: Call, settings: Any) -> 
 
 
 @pytest.mark.req("TQ-34")
+def test_a_key_for_certain_intents_is_for_no_others_as_tasks(
+    call: Call, ada: User, key_of: KeyOf
+) -> None:
+    key = key_of(ada, "tasks:assign", "intents:run", intents=["memory.*"])
+
+    def answer(intent: str) -> Any:
+        order = {"task_type": "intent", "params": {"intent": intent, "inputs": {}}}
+        return call("POST", "/assign-task", order, user=None, **key)
+
+    refused = answer("knowledge.list_knowledge_collections")
+    assert (refused.status, refused.json["code"]) == (403, "scope_missing")
+    assert not Run.objects.exists()
+    assert answer("memory.search").status == 200
+
+
+@pytest.mark.req("TQ-34")
 def test_a_model_is_offered_what_the_key_is_for(call: Call, ada: User, key_of: KeyOf) -> None:
     """The task keeps it: the key may be gone when its time comes."""
     key = key_of(ada, "tasks:assign", "intents:run", intents=["memory.*"])
