@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from orchestration.models import Run
+from orchestration.models import Delivery, Run
 from taskmapr.core.task_types import TaskType
 from taskmapr.users.models import User
 from tests.fakes import RecordingQueue
@@ -221,6 +221,19 @@ def test_a_callback_goes_only_where_the_internet_is(call: Call) -> None:
     assert (inside.status, inside.json["code"]) == (422, "callback_url_not_allowed")
     assert outside.status == 200
     assert Run.objects.get().input["callback_url"] == "https://93.184.215.14/hook"
+
+
+@pytest.mark.req("TQ-06")
+def test_a_repeat_writes_down_the_callback_that_was_cut_off(call: Call) -> None:
+    order = {**TEST, "callback_url": "https://93.184.215.14/hook"}
+    first = call("POST", PATH, order, idempotency_key="k-1")
+    # As if the process had died between the task and its callback.
+    Delivery.objects.all().delete()
+
+    again = call("POST", PATH, order, idempotency_key="k-1")
+
+    assert again.json["task_id"] == first.json["task_id"]
+    assert str(Delivery.objects.get().run_id) == first.json["task_id"]
 
 
 def test_the_id_tells_the_time(call: Call) -> None:
