@@ -171,6 +171,7 @@ class TaskEngine:
                 attempt=self._held.attempt,
                 deadline=min(datetime.now(UTC) + timedelta(seconds=limit_s), claim.deadline_at),
                 has_asked=any(event.kind == "approval.requested" for event in claim.events),
+                intents=None if (named := self._settings.get("intents")) is None else tuple(named),
             ),
         )
 

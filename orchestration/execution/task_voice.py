@@ -33,6 +33,7 @@ class TaskFacts:
     attempt: int
     deadline: datetime
     has_asked: bool = False
+    intents: tuple[str, ...] | None = None
 
 
 class TaskVoice:
@@ -57,6 +58,10 @@ class TaskVoice:
     @property
     def user_id(self) -> str:
         return self._facts.user_id
+
+    @property
+    def intents(self) -> tuple[str, ...] | None:
+        return self._facts.intents
 
     @property
     def attempt(self) -> int:

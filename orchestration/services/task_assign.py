@@ -195,8 +195,9 @@ def _input(
         "asked_timeout_s": order.timeout_s,
         "asked_max_retries": order.max_retries,
     }
-    if task_type.prompt is not None:
-        settings["intents"] = by.credential.intents if by.credential else by.intents
+    intents = by.credential.intents if by.credential else by.intents
+    if intents is not None:
+        settings["intents"] = list(intents)
     if task_type.definition is not None:
         settings["definition"] = dict(task_type.definition)
     made: dict[str, Any] = {"params": params, "settings": settings}

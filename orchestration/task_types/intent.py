@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from taskmapr.core.task_types import Permanent, TaskContext, task
-from taskmapr.core.tools import ToolContext, ToolSpec, registry
+from taskmapr.core.tools import ToolContext, ToolSpec, is_named, registry
 from taskmapr.foundation.aio import in_database
 from taskmapr.users.selectors import user_by_id
 
@@ -32,10 +32,13 @@ _SCHEMA: Final = {
     scopes=("tasks:assign", "intents:run"),
 )
 async def intent(params: dict[str, Any], ctx: TaskContext) -> Any:
-    spec = registry.get(params["intent"])
+    name = params["intent"]
+    spec = registry.get(name)
+    if ctx.intents is not None and not is_named(name, ctx.intents):
+        raise Permanent("intent_forbidden", f"The key of this task may not use {name!r}.")
     if spec is not None and spec.danger != "read":
         raise Permanent("intent_forbidden", "Only tools that read are called without an operator.")
-    return await tool_called(params["intent"], params.get("inputs") or {}, ctx)
+    return await tool_called(name, params.get("inputs") or {}, ctx)
 
 
 async def tool_called(name: str, inputs: dict[str, Any], ctx: TaskContext) -> Any:

@@ -84,6 +84,10 @@ class TaskContext(Protocol):
     @property
     def user_id(self) -> str: ...
 
+    #: Patterns of the tools that its credential may call; None: all that its owner may.
+    @property
+    def intents(self) -> tuple[str, ...] | None: ...
+
     #: Number of this execution, from 1.
     @property
     def attempt(self) -> int: ...

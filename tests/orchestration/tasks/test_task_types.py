@@ -130,6 +130,23 @@ def test_a_type_can_call_an_intent(execute: Execute) -> None:
     assert ended.end == ("succeeded", ""), ended.run.error_message
 
 
+@pytest.mark.req("TQ-34", "IN-02")
+@pytest.mark.parametrize(
+    ("patterns", "end"),
+    [
+        (None, ("succeeded", "")),
+        (["knowledge.*"], ("succeeded", "")),
+        (["memory.*"], ("failed", "intent_forbidden")),
+    ],
+)
+def test_a_task_calls_only_the_intents_that_its_key_may(
+    execute: Execute, patterns: list[str] | None, end: tuple[str, str]
+) -> None:
+    params = {"intent": "knowledge.list_knowledge_collections"}
+
+    assert execute("intent", params, {"intents": patterns}).end == end
+
+
 @pytest.mark.req("TQ-12")
 def test_requests_go_to_the_internet_alone(execute: Execute) -> None:
     content = {"url": "http://127.0.0.1:1/"}
