@@ -42,7 +42,8 @@ class Client:
 
     base_url: `https://taskmapr.example.com`. timeout_s: for one answer; give it more than the
     server's synchronous limit (8 s by default). Every method raises ApiError for a refusal and
-    NoAnswer when there is none, after the repeats that `patience` allows.
+    NoAnswer when there is none, after the repeats that `patience` allows; NotUnderstood for what is
+    no answer of TaskMapr's.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ class Client:
         attempt = 1
         while True:
             try:
-                return call.read(self._send(call))
+                return call.told_by(self._send(call))
             except ClientError as error:
                 pause_s = pause_before(call, error, attempt=attempt, patience=self._patience)
                 if pause_s is None:

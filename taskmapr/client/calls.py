@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
+from taskmapr.client.errors import NotUnderstood
 from taskmapr.client.results import Intent, Job, JobPage, Task, TaskPage, TaskType, Usage
 
 T = TypeVar("T")
@@ -42,6 +43,14 @@ class Call(Generic[T]):
     def is_repeatable(self) -> bool:
         """Whether it may be sent again when nobody knows what became of it."""
         return self.method == "GET" or "idempotency-key" in self.headers
+
+    def told_by(self, answer: Received) -> T:
+        """What the answer says. Raises NotUnderstood."""
+        try:
+            return self.read(answer)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            what = f"{self.method} {self.path}: {type(error).__name__}"
+            raise NotUnderstood(what) from error
 
 
 # Intents -----------------------------------------------------------------------------------------

@@ -16,6 +16,11 @@ class NoAnswer(ClientError):
     known."""
 
 
+class NotUnderstood(ClientError):
+    """What came back is no answer of TaskMapr's, though its status says that all went well: perhaps
+    something in between answered. Whether the server did something is not known."""
+
+
 class WaitedTooLong(ClientError):
     """The job or task goes on, but the time that was given to wait for it is over."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from taskmapr.client.errors import NotUnderstood
 from taskmapr.client.results import StreamEvent
 
 
@@ -35,7 +36,10 @@ class SseReader:
         text, self._data = "\n".join(self._data), []
         if not text:
             return []
-        event = StreamEvent.of(json.loads(text))
+        try:
+            event = StreamEvent.of(json.loads(text))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise NotUnderstood(f"an event of the stream: {type(error).__name__}") from error
         if event.type != "heartbeat":
             self._held.append(event)
         self.is_complete = self.is_complete or event.type == "complete"

@@ -18,6 +18,7 @@ from taskmapr.client import (
     NoAnswer,
     NotAuthenticated,
     NotFound,
+    NotUnderstood,
     QuotaExceeded,
     RateLimited,
     ServerFailed,
@@ -209,6 +210,16 @@ def test_asks_again_when_the_server_says_when(
 
     assert ask("orchestrate", "memory.write").status == "success"
     assert sent(server, 0) == sent(server, 1)
+
+
+@pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"[]", b'{"job":1}', b"null"])
+def test_a_page_that_says_all_is_well_is_an_error_of_the_library(
+    ask: Ask, server: Receiver, body: bytes
+) -> None:
+    server.replies = [Reply(body=body)]
+
+    with pytest.raises(NotUnderstood):
+        ask("intents")
 
 
 def test_gives_up_after_its_repeats(ask: Ask, server: Receiver) -> None:
@@ -412,6 +423,13 @@ def test_a_stream_that_says_nothing_more_is_given_up(ask: Ask, server: Receiver)
         ask("stream", JOB)
 
     assert len(server.received) == 4
+
+
+def test_a_stream_of_something_else_is_an_error_of_the_library(ask: Ask, server: Receiver) -> None:
+    server.replies = [stream(b"data: {oops\n\n")]
+
+    with pytest.raises(NotUnderstood):
+        ask("stream", "job_1")
 
 
 def test_a_stream_of_somebody_elses_job_is_refused_at_once(ask: Ask, server: Receiver) -> None:
