@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from agents_cfg.models import Tool
+from agents_cfg.selectors.fresh import fresh
 from orchestration.models import Run, TaskDefinition
 from orchestration.selectors import task_types as selecting
 from orchestration.selectors.task_types import (
@@ -145,6 +147,21 @@ def test_a_task_calls_only_the_intents_that_its_key_may(
     params = {"intent": "knowledge.list_knowledge_collections"}
 
     assert execute("intent", params, {"intents": patterns}).end == end
+
+
+@pytest.mark.req("TQ-12", "IN-48")
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [({"is_enabled": False}, "unknown_intent"), ({"danger": "write"}, "intent_forbidden")],
+)
+def test_a_task_calls_a_tool_only_as_operators_want_it(
+    execute: Execute, said: dict[str, Any], code: str
+) -> None:
+    name = "knowledge.list_knowledge_collections"
+    Tool.objects.update_or_create(name=name, defaults={"is_enabled": True, **said})
+    fresh.clear()
+
+    assert execute("intent", {"intent": name}).end == ("failed", code)
 
 
 @pytest.mark.req("TQ-12")
