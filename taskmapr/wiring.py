@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from billing.policy import QuotaPolicy
+from orchestration.adapters.browser_downloads import downloads_prune
 from orchestration.adapters.celery_queue import CeleryQueue
 from orchestration.adapters.mcp_absent import NoToolServers
 from orchestration.adapters.model_routes import RoutedModel, adapter_of, address_of
@@ -155,6 +156,8 @@ def _browser(request: BrowserRequest) -> AbstractContextManager[Browser]:
     # Selenium takes a third of a second to import.
     from orchestration.adapters.selenium import open_browser  # noqa: PLC0415
 
+    kept_s = settings.TASKMAPR["files_retention_days"] * 86_400
+    downloads_prune(settings.BROWSER.download_path, kept_s=kept_s)
     return open_browser(settings.BROWSER, request)
 
 
