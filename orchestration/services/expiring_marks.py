@@ -16,6 +16,11 @@ from taskmapr.foundation.redis_client import redis_client
 logger = logging.getLogger(__name__)
 
 _REMOVE_OWN = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+_TAKE_OVER = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
 
 
 def mark_take(key: str, run_id: UUID, until: datetime) -> bool | None:
@@ -32,11 +37,11 @@ def mark_take(key: str, run_id: UUID, until: datetime) -> bool | None:
         # A process that was killed left its mark; its run tells that it is over.
         if holder.decode() != str(run_id) and run_is_open(UUID(holder.decode())):
             return False
-        client.set(key, str(run_id), px=lifetime_ms)
+        # Others may have looked at the same moment: one of them takes it over.
+        return bool(client.eval(_TAKE_OVER, 1, key, holder, str(run_id), lifetime_ms))
     except RedisError as error:
         logger.warning("mark %s cannot be taken: %s", key, type(error).__name__)
         return None
-    return True
 
 
 def mark_release(key: str, run_id: UUID) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from agents_cfg.models import Secret
 from agents_cfg.services.secrets import secret_save
 from orchestration.models import BatchApproval, BatchLease, Run, Site
+from orchestration.services import expiring_marks
 from orchestration.services.batch_leases import batch_lease_take, site_place_take
 from orchestration.task_types.approve_batches import approve_batches, check_site
 from taskmapr.core import wired
@@ -482,6 +484,29 @@ def test_waits_while_the_account_is_signed_in_elsewhere(
 
     Site.objects.create(name="esc", browsers=2)
     assert outcomes(work(context(), 1)) == ["would_approve"]
+
+
+@pytest.mark.req("TQ-48")
+def test_of_two_that_find_a_place_left_behind_one_gets_it(
+    context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, first, second = context(), context(), context()
+    place = {"site": "esc", "account": "ann", "until": gone.deadline, "places": 1}
+    assert site_place_take(run_id=UUID(gone.task_id), **place)
+    Run.objects.filter(pk=gone.task_id).update(status="failed")
+    taken: list[Any] = []
+
+    def is_open(run_id: UUID) -> bool:
+        if not taken:
+            taken.append(None)
+            # Another one looks at the same moment, and is faster.
+            taken.append(site_place_take(run_id=UUID(first.task_id), **place))
+        return False
+
+    monkeypatch.setattr(expiring_marks, "run_is_open", is_open)
+
+    assert site_place_take(run_id=UUID(second.task_id), **place) is None
+    assert taken[1]
 
 
 # Checking a site ---------------------------------------------------------------------------------
