@@ -78,7 +78,9 @@ def memory_items_search(
         tags=tuple(dict.fromkeys(tags)),
         namespace=namespace,
     )
-    if not question.words and question.meaning is None:
+    # Nothing was ever written into a namespace with odd signs, and the database takes no NUL.
+    is_odd = namespace is not None and not namespace.isprintable()
+    if is_odd or (not question.words and question.meaning is None):
         return []
     return under_current_keys(user_id, partial(_found, question))
 
