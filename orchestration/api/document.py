@@ -9,7 +9,7 @@ import orjson
 from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 
-from orchestration.api import described, described_tasks, intents_described
+from orchestration.api import described, intents_described, task_schemas
 from orchestration.dialects import overlay_schema
 from orchestration.page import schema as page_schema
 from taskmapr.core import errors
@@ -38,7 +38,7 @@ def document_complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     components = result["components"]
     schemas = components.setdefault("schemas", {})
     schemas |= {"Problem": PROBLEM}
-    schemas |= described_tasks.COMPONENTS
+    schemas |= task_schemas.COMPONENTS
     schemas |= page_schema.COMPONENTS | overlay_schema.COMPONENTS | described.COMPONENTS
     schemas |= intents_described.COMPONENTS
     components["schemas"] = dict(sorted(schemas.items()))

@@ -12,7 +12,8 @@ from uuid import UUID
 from agents_cfg.selectors.profiles import profile_choose
 from agents_cfg.selectors.tools import tools_known
 from orchestration.engines.attempts import Attempts
-from orchestration.engines.direct_calls import CallVoice, DirectCall
+from orchestration.engines.call_voice import CallVoice
+from orchestration.engines.direct_calls import DirectCall
 from orchestration.engines.prompts_of_jobs import PromptOfJob
 from orchestration.engines.queue_tasks import TaskEngine
 from orchestration.execution.drive import HeldRun, Paused
