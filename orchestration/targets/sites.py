@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -23,8 +24,12 @@ class SiteAccount:
     password: str = field(repr=False)
 
     def masked(self, text: str) -> str:
-        """The text without the password, should a page have repeated it."""
-        return text.replace(self.password, "[redacted]")
+        """The text or HTML without the password, should a page have repeated it."""
+        in_text = escape(self.password, quote=False)
+        in_attribute = self.password.replace("&", "&amp;").replace('"', "&quot;")
+        for said in (in_text.replace('"', "&quot;"), in_text, in_attribute, self.password):
+            text = text.replace(said, "[redacted]")
+        return text
 
 
 def site_named(name: str) -> Site:
