@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from datetime import UTC, datetime
-from typing import Any
 
 from orchestration.engines.answer import AnswerSink
 from orchestration.engines.assistant_setup import Setup, setup_of
@@ -13,6 +12,7 @@ from orchestration.engines.briefing import Briefing
 from orchestration.engines.figures import run_measured
 from orchestration.engines.model_turns import ResilientModel
 from orchestration.engines.tool_calls import ToolCaller
+from orchestration.engines.turn_log import TurnLog
 from orchestration.execution.drive import HeldRun
 from orchestration.page.request import OverlayRequest
 from orchestration.prompts.closing import closing_sentence
@@ -20,7 +20,6 @@ from orchestration.prompts.hygiene import DataQuoter, seen
 from orchestration.tools.ui_actions import rules_of
 from taskmapr.core import wired
 from taskmapr.core.errors import CircuitOpen, MaxTurnsExceeded, ModelFailed
-from taskmapr.core.events import ModelResponded
 from taskmapr.core.ports import ModelEndpoint, ModelResponse, ToolCallRequest
 from taskmapr.core.tools import ToolContext, ToolSpec, registry
 from taskmapr.foundation.aio import in_database
@@ -39,8 +38,7 @@ class AssistantEngine:
         self._setup: Setup
         self._sink: AnswerSink
         self._caller: ToolCaller
-        self._answering: ModelEndpoint
-        self._turn_began = datetime.now(UTC)
+        self._turns: TurnLog
 
     async def run(self) -> None:
         """See Engine. Raises what the model port raises, and MaxTurnsExceeded."""
@@ -52,7 +50,6 @@ class AssistantEngine:
         self._log_start()
         self._setup = setup = await in_database(setup_of, held.claim, request)
         held.continues_unread = setup.continues_unread
-        self._answering = setup.endpoint
         ui_options = setup.profile.ui_options()
         rules = rules_of(ui_options, held.claim.input, kinds=setup.written_kinds)
         self._sink = AnswerSink(held, rules)
@@ -62,7 +59,7 @@ class AssistantEngine:
         left = setup.max_turns - held.writer.state.steps
         if left < 1:
             raise MaxTurnsExceeded
-        self._turn_began = datetime.now(UTC)
+        self._turns = TurnLog(self._held, setup.endpoint, self._meant)
         briefing = self._briefing()
         try:
             await wired.ports().agent_loop()(
@@ -127,7 +124,7 @@ class AssistantEngine:
         )
 
     def _model_answers(self, endpoint: ModelEndpoint) -> None:
-        self._answering = endpoint
+        self._turns.answering = endpoint
         if endpoint.model != self._held.model:
             self._held.warnings.append(f"Answered by {endpoint.model}.")
         self._held.model = endpoint.model
@@ -135,36 +132,10 @@ class AssistantEngine:
     async def _turn_ended(self, response: ModelResponse) -> None:
         self._sink.end_turn()
         metrics.model_answered(True)
-        writer = self._held.writer
-        now = datetime.now(UTC)
-        took_ms = round((now - self._turn_began).total_seconds() * 1000)
-        self._turn_began = now
-        writer.append(
-            ModelResponded(
-                step=writer.state.steps + 1,
-                model=response.model,
-                duration_ms=took_ms,
-                finish_reason=response.finish_reason,
-                input_tokens=response.input_tokens,
-                output_tokens=response.output_tokens,
-                cost_usd_micros=self._cost(response),
-                calls=[self._call_kept(call) for call in response.tool_calls],
-            )
-        )
-        if response.tool_calls:
-            await writer.checkpoint()
+        await self._turns.ended(response)
 
-    def _cost(self, response: ModelResponse) -> int | None:
-        if not response.usage_reported:
-            return None
-        return wired.ports().prices.cost_usd_micros(
-            self._answering, response.input_tokens, response.output_tokens
-        )
-
-    def _call_kept(self, call: Any) -> dict[str, Any]:
-        spec = self._setup.offered.get(call.name) or registry.get(call.name)
-        name = spec.name if spec is not None else call.name
-        return {"call_id": call.call_id, "name": name, "arguments": call.arguments}
+    def _meant(self, name: str) -> ToolSpec | None:
+        return self._setup.offered.get(name) or registry.get(name)
 
     def _log_start(self) -> None:
         claim, page = self._held.claim, self._request.page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from agents_cfg.selectors.profiles import endpoint_for, profile_choose
@@ -12,6 +11,7 @@ from orchestration.engines.answer import AnswerSink
 from orchestration.engines.figures import run_measured
 from orchestration.engines.model_turns import ResilientModel
 from orchestration.engines.tool_calls import ToolCaller
+from orchestration.engines.turn_log import TurnLog
 from orchestration.execution.drive import HeldRun
 from orchestration.page.profile_rows import profile_view
 from orchestration.prompts.hygiene import DataQuoter
@@ -20,7 +20,6 @@ from orchestration.tools.offered import tools_enabled
 from orchestration.tools.ui_actions import ActionRules
 from taskmapr.core import wired
 from taskmapr.core.errors import MaxTurnsExceeded, UnknownIntent
-from taskmapr.core.events import ModelResponded
 from taskmapr.core.ports import (
     ModelEndpoint,
     ModelRequest,
@@ -60,7 +59,7 @@ class PromptOfJob:
         self._quoter = DataQuoter(held.run_id.hex[-16:])
         self._setup: _Setup
         self._sink = AnswerSink(held, _no_actions())
-        self._turn_began = datetime.now(UTC)
+        self._turns: TurnLog
         self._called: list[str] = []
 
     async def result(self) -> dict[str, Any]:
@@ -86,7 +85,7 @@ class PromptOfJob:
         if left < 1:
             raise MaxTurnsExceeded
         said = len(held.transcript.text)
-        self._turn_began = datetime.now(UTC)
+        self._turns = TurnLog(held, setup.endpoint, self._offered)
         await wired.ports().agent_loop()(
             model=ResilientModel(
                 model=wired.ports().model(setup.endpoint), on_answering=self._model_answers
@@ -115,39 +114,12 @@ class PromptOfJob:
         return next((t for t in self._setup.tools if name in (t.name, t.model_name)), None)
 
     def _model_answers(self, endpoint: ModelEndpoint) -> None:
+        self._turns.answering = endpoint
         self._held.model = endpoint.model
 
     async def _turn_ended(self, response: ModelResponse) -> None:
         self._sink.end_turn()
-        writer, now = self._held.writer, datetime.now(UTC)
-        took_ms = round((now - self._turn_began).total_seconds() * 1000)
-        self._turn_began = now
-        writer.append(
-            ModelResponded(
-                step=writer.state.steps + 1,
-                model=response.model,
-                duration_ms=took_ms,
-                finish_reason=response.finish_reason,
-                input_tokens=response.input_tokens,
-                output_tokens=response.output_tokens,
-                cost_usd_micros=self._cost(response),
-                calls=[self._kept(call) for call in response.tool_calls],
-            )
-        )
-        if response.tool_calls:
-            await writer.checkpoint()
-
-    def _cost(self, response: ModelResponse) -> int | None:
-        if not response.usage_reported:
-            return None
-        return wired.ports().prices.cost_usd_micros(
-            self._setup.endpoint, response.input_tokens, response.output_tokens
-        )
-
-    def _kept(self, call: ToolCallRequest) -> dict[str, Any]:
-        spec = self._offered(call.name)
-        name = spec.name if spec is not None else call.name
-        return {"call_id": call.call_id, "name": name, "arguments": call.arguments}
+        await self._turns.ended(response)
 
     def _context(self, call_id: str) -> ToolContext:
         claim = self._held.claim
