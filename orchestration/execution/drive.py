@@ -167,7 +167,9 @@ class HeldRun:
             await self._hand_over()
             return None
         except TaskMaprError as error:
-            logger.warning("run %s: %s: %s", self.run_id, error.code, error.detail)
+            # The words for a sealed run's error may quote what it was asked.
+            told = error.detail if self.claim.sealer is None else "sealed"
+            logger.warning("run %s: %s: %s", self.run_id, error.code, told)
             return self._interruption or Verdict(error=error)
         except Exception:
             logger.exception("run %s: unexpected failure", self.run_id)

@@ -9,7 +9,7 @@ from typing import Final
 from orchestration.log.store import Ending
 from orchestration.log.transcript import Transcript
 from orchestration.page.text import storable
-from taskmapr.core.errors import TaskMaprError, TimedOut, error_class
+from taskmapr.core.errors import TaskMaprError, TimedOut, error_class, error_meaning
 from taskmapr.core.events import (
     ErrorRaised,
     FinalStatus,
@@ -90,6 +90,13 @@ def last_events(state: RunState, verdict: Verdict, totals: Totals) -> list[objec
     return events
 
 
+def error_message(error: TaskMaprError | None, *, is_sealed: bool) -> str:
+    """The column: of a sealed run only what the code means, for the words may quote its content."""
+    if error is None:
+        return ""
+    return error_meaning(error.code) if is_sealed else storable(error.detail, ERROR_LENGTH)
+
+
 def error_event(error: TaskMaprError) -> ErrorRaised:
     """What the log says of an error; all that a problem's body needs of it."""
     return ErrorRaised(
@@ -131,7 +138,7 @@ def ending_of(
         cost_usd_micros=totals.cost_usd_micros,
         first_output_ms=totals.first_output_ms,
         error_code=error.code if error else "",
-        error_message=storable(error.detail, ERROR_LENGTH) if error else "",
+        error_message=error_message(error, is_sealed=sealer is not None),
         reason=verdict.cancel_reason,
         instructions="" if sealer is not None else instructions,
         answer=answer,

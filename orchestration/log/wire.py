@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from orchestration.page.text import storable_json
+from taskmapr.core.errors import error_meaning
 from taskmapr.core.events import CATALOGUE, Event
 from taskmapr.core.ports import Sealer
 
@@ -33,13 +34,21 @@ class StoredEvent:
 
 
 def seal_data(kind: str, data: Mapping[str, Any], sealer: Sealer | None) -> Mapping[str, Any]:
-    """The payload with its content members replaced by one sealed member, if there is a sealer."""
+    """The payload with its content members replaced by one sealed member, if there is a sealer.
+
+    What an error says may quote what its tool or the other side was told, so it is sealed, too; in
+    the clear stands what its code means.
+    """
     if sealer is None:
         return data
     content = {name: data[name] for name in CATALOGUE[kind].content_fields if name in data}
+    if kind == "error":
+        content["message"] = data["message"]
     if not content:
         return data
     open_part = {name: value for name, value in data.items() if name not in content}
+    if kind == "error":
+        open_part["message"] = error_meaning(data["code"])
     return {**open_part, SEALED: sealer.seal(content)}
 
 

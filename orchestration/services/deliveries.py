@@ -89,6 +89,11 @@ def delivery_register(*, run_id: UUID, url: str) -> None:
         transaction.on_commit(deliveries_send_soon)
 
 
+def deliveries_forget(*, run_id: UUID) -> None:
+    """Nobody will be told of this run, which nobody was told has begun."""
+    Delivery.objects.filter(run_id=run_id).delete()
+
+
 @transaction.atomic
 def delivery_redeliver(*, run_id: UUID) -> int:
     """Send the run's callbacks again, at once and with a fresh series of attempts.

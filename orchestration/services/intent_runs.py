@@ -163,19 +163,14 @@ def intent_start(ready: Ready) -> tuple[StartedRun, Sealer] | UnderWay | Finishe
         started = run_start(new)
     except RunRepeated:
         return _after_twin(new)
-    _callback_register(new.run_id, new.input["callback_url"])
     _log_accepted(new)
     return started, wired.ports().sealers.for_user(new.owner_id)
 
 
 def callback_add(asked: Asked, run_id: UUID) -> None:
     """A repeat may name another address: the job's end is told there as well."""
-    _callback_register(run_id, asked.request.callback_url)
-
-
-def _callback_register(run_id: UUID, url: str | None) -> None:
-    if url is not None:
-        delivery_register(run_id=run_id, url=url)
+    if asked.request.callback_url is not None:
+        delivery_register(run_id=run_id, url=asked.request.callback_url)
 
 
 def _told_by(earlier: Earlier, once: Once, spec: ToolSpec) -> Finished | UnderWay | None:
@@ -263,6 +258,7 @@ def _new_run(asked: Asked, work: Work, once: Once | None) -> NewRun:
         ),
         cost_usd_micros=work.spec.cost_of(work.spec.timeout_s),
         most_open=settings.TASKMAPR["intent_jobs_at_once"],
+        callback_url=request.callback_url,
     )
 
 
@@ -282,7 +278,6 @@ def _recorded(asked: Asked, spec: ToolSpec, new: NewRun, facts: JobFacts) -> Fin
         recorded = run_record(new, call, keeps_key=is_client_key)
     except RunRepeated:
         return _after_twin(new)
-    _callback_register(new.run_id, new.input["callback_url"])
     outcome = Outcome().feed_all(recorded.events)
     _log_recorded(new, recorded, outcome)
     return Finished(facts=facts, outcome=outcome, events=recorded.events)

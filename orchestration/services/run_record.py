@@ -18,9 +18,9 @@ import orjson
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from orchestration.log.crashes import tool_crash
-from orchestration.log.endings import ERROR_LENGTH, Totals, Verdict, last_events
+from orchestration.log.endings import Totals, Verdict, error_message, last_events
 from orchestration.log.wire import StoredEvent, encode, fit_to_store
-from orchestration.page.text import storable
+from orchestration.services.deliveries import delivery_register
 from orchestration.services.idempotency import key_take
 from orchestration.services.run_start import NewRun, run_created, run_permit
 from taskmapr.core import wired
@@ -244,7 +244,7 @@ def _write(new: NewRun, log: _Log, keys: str | None) -> None:
                 "cost": finished.cost_usd_micros,
                 "duration_ms": finished.duration_ms,
                 "error_code": error.code if error else "",
-                "error_message": storable(error.detail, ERROR_LENGTH) if error else "",
+                "error_message": error_message(error, is_sealed=kind.sealed),
                 "begun": log.started_at,
                 "ended": log.events[-1].at,
                 "seqs": [e.seq for e in stored],
@@ -253,3 +253,5 @@ def _write(new: NewRun, log: _Log, keys: str | None) -> None:
                 "ats": [e.at for e in stored],
             },
         )
+    if new.callback_url is not None:
+        delivery_register(run_id=new.run_id, url=new.callback_url)

@@ -12,6 +12,7 @@ import orjson
 from django.db import connection, transaction
 
 from orchestration.log.wire import seal_data
+from orchestration.services.deliveries import deliveries_forget, delivery_register
 from orchestration.services.idempotency import Once, key_release, key_take
 from orchestration.services.run_end import run_fail
 from orchestration.services.run_queue import run_enqueue
@@ -64,6 +65,8 @@ class NewRun:
     cost_usd_micros: int = 0
     #: So many runs of this kind may be open under its credential; 0: any number.
     most_open: int = 0
+    #: Where its end is told: written down with the run, or not at all.
+    callback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,8 @@ def run_start(new: NewRun) -> StartedRun:
         try:
             run_enqueue(run_id=new.run_id, queue=new.queue or kind.queue, priority=new.priority)
         except QueueUnavailable as error:
+            # Who asked is told at once, and by nothing else.
+            deliveries_forget(run_id=new.run_id)
             run_fail(run_id=new.run_id, error=error)
             if new.once is not None:
                 key_release(run_id=new.run_id)
@@ -184,6 +189,8 @@ def _create(new: NewRun, kind: RunKind) -> StartedRun:
                 "prompt": new.prompt if sealer is None else sealer.seal({"content": new.prompt}),
             },
         )
+    if new.callback_url is not None:
+        delivery_register(run_id=new.run_id, url=new.callback_url)
     return StartedRun(run_id=new.run_id, created=created, is_waiting=waiting)
 
 

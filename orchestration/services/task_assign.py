@@ -14,8 +14,7 @@ import orjson
 from orchestration.models import Run
 from orchestration.selectors.task_types import task_type_to_assign
 from orchestration.selectors.tasks import task_result
-from orchestration.services.deliveries import delivery_register
-from orchestration.services.idempotency import Once, RunRepeated
+from orchestration.services.idempotency import Once
 from orchestration.services.run_start import NewRun, StartedRun, run_start
 from orchestration.services.task_again import params_again
 from orchestration.services.webhook_secrets import server_secret_ensure
@@ -96,14 +95,9 @@ def task_assign(
         max_attempts=retries + 1,
         timeout_s=(timeout_s + _BETWEEN_S) * (retries + 1),
         due_at=_due_at(order.eta),
+        callback_url=order.callback_url or None,
     )
-    try:
-        started = run_start(new)
-    except RunRepeated as earlier:
-        # Whoever got no answer may have been cut off before the callback was written down.
-        _callback_register(earlier.run_id, order.callback_url)
-        raise
-    _callback_register(run_id, order.callback_url)
+    started = run_start(new)
     task_lines.task_assigned(str(run_id), task_type.name)
     return started
 
@@ -134,11 +128,6 @@ def task_retry(*, run_id: UUID, task: Run, by: Ordering, idempotency_key: str | 
         # An operator who assigns it again gives its model no more than it had.
         by = replace(by, intents=tuple(intents))
     return task_assign(run_id=run_id, order=order, by=by, retry_of=task.pk)
-
-
-def _callback_register(run_id: UUID, url: str | None) -> None:
-    if url:
-        delivery_register(run_id=run_id, url=url)
 
 
 def _params(task_type: TaskType, order: Order) -> dict[str, Any]:

@@ -628,3 +628,8 @@ def error_classes() -> Iterator[type[TaskMaprError]]:
 def error_class(code: str) -> type[TaskMaprError] | None:
     """The class that carries this code, or None."""
     return next((cls for cls in error_classes() if cls.code == code), None)
+
+
+def error_meaning(code: str) -> str:
+    """What the code says by itself, in words that quote nobody."""
+    return (error_class(code) or ToolError).meaning()

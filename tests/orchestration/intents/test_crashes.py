@@ -13,6 +13,7 @@ from django.test import Client
 from orchestration.dialects.webhook import CALLBACKS, webhook_body
 from orchestration.models import Run, RunEvent
 from orchestration.selectors.told import job_told
+from taskmapr.core.errors import ToolError
 from taskmapr.core.tools import ToolContext, ToolRegistry, tool
 from taskmapr.users.models import User
 from tests.orchestration.api.conftest import Answer
@@ -113,3 +114,38 @@ def test_it_is_one_event_before_the_end_of_the_call(broken: Answer) -> None:
     assert kinds[at + 1] == ("tool.completed",)
     assert WORD not in stored(run)
     assert "in _break" in stored(run)
+
+
+@pytest.mark.req("IN-28", "VB-79")
+@pytest.mark.parametrize("where", ["a worker", "at once"])
+def test_what_a_refusal_quotes_is_for_the_owner_alone(
+    registry: ToolRegistry,
+    orchestrate: Call,
+    call: Call,
+    caplog: pytest.LogCaptureFixture,
+    where: str,
+) -> None:
+    def refuse() -> None:
+        raise ToolError("nothing_found", f"There is nothing about {WORD}.", 404)
+
+    async def handler(ctx: ToolContext, args: dict[str, Any]) -> None:
+        refuse()
+
+    at_once = (lambda ctx, args: refuse()) if where == "at once" else None
+    tool(
+        "test.refuse",
+        summary="Refuses.",
+        input_schema=_SCHEMA,
+        into=registry,
+        danger="read",
+        in_transaction=at_once,
+    )(handler)
+
+    answer = orchestrate("test.refuse")
+
+    run = Run.objects.get()
+    shown = call("GET", f"/jobs/{answer.json['job_id']}").json["error"]
+    assert (answer.status, answer.json["code"]) == (404, "nothing_found")
+    assert answer.json["message"] == shown["message"] == f"There is nothing about {WORD}."
+    assert WORD not in stored(run) + run.error_message + caplog.text
+    assert run.error_code == "nothing_found"

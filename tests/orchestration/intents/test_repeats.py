@@ -217,7 +217,7 @@ def test_a_job_that_was_lost_holds_its_key_for_a_minute_at_most(
     lost = orchestrate("my.operation", SAMPLE).json["job_id"]
     assert orchestrate("my.operation", SAMPLE).json["job_id"] == lost
 
-    Run.objects.update(deadline_at=timezone.now() - timedelta(seconds=59))
+    Run.objects.update(deadline_at=timezone.now() - timedelta(seconds=30))
     assert orchestrate("my.operation", SAMPLE).json["job_id"] == lost
     Run.objects.update(deadline_at=timezone.now() - timedelta(seconds=61))
     assert orchestrate("my.operation", SAMPLE).json["job_id"] != lost

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError
 
 from orchestration.models import Delivery, Run
 from taskmapr.core.task_types import TaskType
@@ -171,9 +172,10 @@ def test_what_no_store_can_hold_is_refused(call: Call) -> None:
 def test_without_a_queue_the_task_has_failed(call: Call, queue: RecordingQueue) -> None:
     queue.is_down = True
 
-    answer = call("POST", PATH, TEST)
+    answer = call("POST", PATH, {**TEST, "callback_url": "https://93.184.215.14/hook"})
 
     assert (answer.status, answer.json["code"]) == (503, "queue_unavailable")
+    assert not Delivery.objects.exists()  # who asked has been told
     assert Run.objects.get().status == "failed"
 
 
@@ -224,16 +226,18 @@ def test_a_callback_goes_only_where_the_internet_is(call: Call) -> None:
 
 
 @pytest.mark.req("TQ-06")
-def test_a_repeat_writes_down_the_callback_that_was_cut_off(call: Call) -> None:
-    order = {**TEST, "callback_url": "https://93.184.215.14/hook"}
-    first = call("POST", PATH, order, idempotency_key="k-1")
-    # As if the process had died between the task and its callback.
-    Delivery.objects.all().delete()
+def test_a_task_and_its_callback_are_written_together_or_not_at_all(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_: object) -> None:
+        raise OperationalError("the connection was lost")
 
-    again = call("POST", PATH, order, idempotency_key="k-1")
+    monkeypatch.setattr("orchestration.services.run_start.delivery_register", broken)
 
-    assert again.json["task_id"] == first.json["task_id"]
-    assert str(Delivery.objects.get().run_id) == first.json["task_id"]
+    answer = call("POST", PATH, {**TEST, "callback_url": "https://93.184.215.14/hook"})
+
+    assert (answer.status, answer.json["code"]) == (503, "database_unavailable")
+    assert not Run.objects.exists()
 
 
 def test_the_id_tells_the_time(call: Call) -> None:
