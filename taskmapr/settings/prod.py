@@ -3,7 +3,10 @@
 from taskmapr.settings.base import *  # noqa: F403
 from taskmapr.settings.env import env
 
-SECURE_SSL_REDIRECT = env.flag("TASKMAPR_HTTPS_REDIRECT", default=True)
+# Who names an address of http:// has no HTTPS to lead to.
+SECURE_SSL_REDIRECT = env.flag(
+    "TASKMAPR_HTTPS_REDIRECT", default=not env.text("TASKMAPR_PUBLIC_URL").startswith("http://")
+)
 # Probes come from inside, over plain HTTP.
 SECURE_REDIRECT_EXEMPT = [r"^health(/ready)?/?$", r"^api/v1/health/?$", r"^metrics/?$"]
 SECURE_HSTS_SECONDS = env.integer("TASKMAPR_HSTS_SECONDS", 365 * 24 * 3600)

@@ -21,7 +21,7 @@ def _services() -> dict[str, Any]:
 
 
 def test_it_has_every_part() -> None:
-    assert set(_services()) == {"postgres", "redis", *OURS}
+    assert set(_services()) == {"keys", "postgres", "redis", *OURS}
     assert _services()["postgres"]["image"].startswith("pgvector/")
 
 
@@ -37,9 +37,9 @@ def test_its_command_exists(name: str) -> None:
 def test_its_settings_are_read_by_somebody(name: str) -> None:
     service = _services()[name]
 
-    assert service["env_file"] == ".env"
+    assert service["env_file"] == [{"path": ".env", "required": False}]
     assert service["environment"]["ENV"] == "prod"
-    assert set(service["environment"]) <= settings_known()
+    assert {given.removesuffix("_FILE") for given in service["environment"]} <= settings_known()
     used = re.findall(r"\$\{(\w+)", str(service["environment"]))
     assert set(used) <= settings_known() | DATABASE_IMAGE
 
@@ -108,12 +108,27 @@ def test_no_secret_stands_in_it() -> None:
     text = (ROOT / "compose.yaml").read_text()
     secrets = re.findall(r"(?:PASSWORD|SECRET|KEY)\w*: (.+)", text)
 
-    assert secrets == ["${POSTGRES_PASSWORD:?run deploy/new-env.sh first}"]
+    assert secrets
+    assert all(named.startswith("/keys/") for named in secrets)
+
+
+def test_it_starts_without_any_preparation() -> None:
+    """Nothing in it has to be given, and everybody waits for the secrets."""
+    text = (ROOT / "compose.yaml").read_text()
+    assert ":?" not in text
+    waits_for = {name: set(given.get("depends_on", {})) for name, given in _services().items()}
+    assert waits_for["postgres"] == {"keys"}
+    for name in OURS:
+        assert "postgres" in waits_for[name]
+        assert "keys:/keys:ro" in _services()[name]["volumes"]
 
 
 def test_every_volume_is_declared() -> None:
     mounted = {
-        volume.split(":")[0] for given in _services().values() for volume in given["volumes"]
+        volume.split(":")[0]
+        for given in _services().values()
+        for volume in given["volumes"]
+        if not volume.startswith(".")
     }
 
     assert mounted == set(compose()["volumes"])

@@ -15,7 +15,6 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from dotenv import dotenv_values
 
 from taskmapr.stack.redis import EmbeddedRedis
 from tests.conftest import servers
@@ -34,18 +33,27 @@ def place() -> Path:
 
 @pytest.fixture(scope="module")
 def environment(place: Path) -> Iterator[dict[str, str]]:
-    """As compose.yaml has it: the file of deploy/new-env.sh, and servers that hold nothing."""
-    subprocess.run(["sh", str(ROOT / "deploy" / "new-env.sh")], cwd=place, check=True)
+    """As compose.yaml has it for who prepared nothing: the secrets of deploy/first-keys.sh, and
+    servers that hold nothing."""
+    keys = place / "keys"
+    keys.mkdir()
+    subprocess.run(["sh", str(ROOT / "deploy" / "first-keys.sh"), str(keys)], check=True)
     servers.postgres_start()
     database = f"image_commands_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with servers.alone():
         servers.postgres.database_make(database)
     redis = EmbeddedRedis(place)
     redis.start()
-    given = {name: value for name, value in dotenv_values(place / ".env").items() if value}
+    given = {
+        name: value.replace("/keys/", f"{keys}/")
+        for name, value in compose()["services"]["web"]["environment"].items()
+        if name.endswith("_FILE")
+    }
     yield {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         **given,
+        "ENV": "prod",
+        "TASKMAPR_PUBLIC_URL": "http://localhost:8000",
         "PORT": str(free_port()),
         "TASKMAPR_DATA_DIR": str(place / "data"),
         "DATABASE_URL": servers.postgres.url_of(database),
@@ -117,7 +125,7 @@ def test_they_become_ready_serve_and_end_when_asked(migrated: dict[str, str], pl
 
 @pytest.mark.parametrize("command", ["web", "worker", "beat"])
 def test_they_do_not_start_without_a_secret(migrated: dict[str, str], command: str) -> None:
-    env = {**migrated, "JWT_SECRET": ""}
+    env = {**migrated, "JWT_SECRET_FILE": ""}
 
     done = subprocess.run(
         [sys.executable, *_command(command)], cwd=ROOT, env=env, capture_output=True, check=False
