@@ -151,8 +151,10 @@ def _headers(file: Artifact, length: int) -> dict[str, str]:
         # A picture or a text has nothing to load; readers of PDF do not work in a sandbox.
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"
         + ("" if kind == "application/pdf" else "; sandbox"),
-        # What is behind a name never changes.
-        "Cache-Control": "private, max-age=3600, immutable",
+        # What is behind a name never changes, but for the log, which grows while the task goes on.
+        "Cache-Control": "private, no-cache"
+        if file.name == LOG_FILE
+        else "private, max-age=3600, immutable",
         "ETag": f'"{file.sha256 or file.pk}"',
         "Last-Modified": made.strftime("%a, %d %b %Y %H:%M:%S GMT"),
         "Accept-Ranges": "bytes",

@@ -48,7 +48,7 @@ def _alias(snapshot: Snapshot, find: Find) -> TaskType:
     schema = snapshot["params_schema"] or _without(aliased.params_schema, preset)
     return replace(
         aliased,
-        **_said(snapshot),
+        **_said(snapshot) | {"concurrency": _tighter(aliased.concurrency, snapshot["concurrency"])},
         handler=_with_preset(aliased, preset),
         prompt=_prompt_with_preset(aliased, preset),
         params_schema=schema,
@@ -58,6 +58,11 @@ def _alias(snapshot: Snapshot, find: Find) -> TaskType:
         max_retries=min(snapshot["max_retries"], aliased.max_retries),
         danger=aliased.danger,
     )
+
+
+def _tighter(of_type: int, own: int) -> int:
+    """The smaller limit; 0 is none."""
+    return min(filter(None, (of_type, own)), default=0)
 
 
 def _without(schema: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:

@@ -122,6 +122,16 @@ def test_a_deleted_type_is_gone_but_not_for_tasks_that_have_it(execute: Execute)
     assert execute("quick", {}, {"definition": snapshot}).end == ("succeeded", "")
 
 
+@pytest.mark.req("TQ-12", "TQ-18")
+@pytest.mark.parametrize(("own", "limit"), [(0, 2), (1, 1), (5, 2)])
+def test_an_alias_loosens_no_limit(of_type: Callable[..., TaskType], own: int, limit: int) -> None:
+    tight = of_type(lambda params, ctx: None, concurrency=2)
+    content = {"type": tight.name}
+    saved(TaskDefinition(name="loose", kind="alias", content=content, concurrency=own))
+
+    assert task_type_named("loose").concurrency == limit
+
+
 @pytest.mark.req("TQ-12")
 def test_a_type_can_call_an_intent(execute: Execute) -> None:
     content = {"intent": "knowledge.list_knowledge_collections", "inputs": {}}

@@ -93,7 +93,9 @@ def test_the_last_lines_are_inline_and_all_in_a_file(
 
     assert (len(body["logs"]), body["logs_truncated"]) == (500, True)
     assert body["logs"][-1]["message"] == "step 600 of 600"
-    assert call("GET", log["url"], user=None).body.count(b"step ") == 600
+    kept = call("GET", log["url"], user=None)
+    assert kept.body.count(b"step ") == 600
+    assert kept.headers["Cache-Control"] == "private, no-cache"  # it grows while the task goes on
 
 
 @pytest.mark.req("TQ-23")
