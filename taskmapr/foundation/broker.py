@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 def transport_install() -> None:
@@ -31,6 +32,13 @@ class _QoS(redis.QoS):
 
 class _Channel(redis.Channel):
     QoS = _QoS
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        """A channel that has lost its connection says so, and does not stumble over its absence:
+        of lost connections workers recover, of an AttributeError they end."""
+        if getattr(self.connection, "client", None) is None:
+            raise RedisConnectionError("The connection of this channel is closed.")
+        return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
 
 
 class Transport(redis.Transport):

@@ -57,6 +57,22 @@ def test_a_channel_without_its_transport_has_nothing_to_put_back(connection: Con
     channel.connection = transport
 
 
+@pytest.mark.req("OV-64")
+def test_what_a_channel_without_its_connection_is_asked_is_a_lost_connection(
+    connection: Connection,
+) -> None:
+    _take_one(connection)
+    channel = connection.default_channel
+    (tag,) = channel.qos._delivered
+    transport, channel.connection = channel.connection, None
+    channel._pool = None
+
+    with pytest.raises(connection.connection_errors):
+        channel.qos.ack(tag)
+
+    channel.connection = transport
+
+
 @pytest.mark.req("TQ-19")
 def test_one_that_ends_in_peace_puts_its_messages_back(
     connection: Connection, redis_url: str
