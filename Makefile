@@ -19,7 +19,7 @@ demo: install ## one streamed answer from the running server (ARGS="another ques
 	@$(RUN) manage.py demo $(ARGS)
 
 test: install-dev ## the whole suite, on real PostgreSQL and Redis
-	$(RUN) -m pytest -q -n auto --dist loadfile $(ARGS)
+	$(RUN) -m pytest -q -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: install-dev ## style, types, import contracts, migrations, generated pages
 	$(RUN) -m ruff check .

@@ -31,6 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
         servers.redis_start()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start processes come first: begun last, a long one would keep one worker busy
+    while the other had nothing left to do."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Coroutine tests run as Django's own do: async ORM calls use the test's thread, so its
