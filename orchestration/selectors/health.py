@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from django.conf import settings
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.db import Error, connection
 
 from agents_cfg.selectors.mcp import McpState, mcp_state
 from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.foundation.aio import in_database
+
+logger = logging.getLogger(__name__)
 
 #: One check takes at most this long; its answer holds for CACHED_S.
 LIMIT_S: Final = 1.0
@@ -141,8 +144,21 @@ def _queue() -> tuple[bool, int, dict[str, int]]:
 
 
 def _storage() -> bool:
-    """True when files of runs can be written. The folder itself is made with the first of them."""
-    folder = Path(getattr(storages["artifacts"], "location", "/"))
+    """True when files of runs can be written, or their bucket answers. A folder is made with the
+    first of them."""
+    storage = storages["artifacts"]
+    if not isinstance(storage, FileSystemStorage):
+        return _answers(storage)
+    folder = Path(storage.location)
     while not folder.exists():
         folder = folder.parent
     return os.access(folder, os.W_OK)
+
+
+def _answers(storage: Storage) -> bool:
+    try:
+        storage.exists("health")
+    except Exception:  # each kind of storage has errors of its own
+        logger.warning("the storage of files does not answer", exc_info=True)
+        return False
+    return True

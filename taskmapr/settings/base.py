@@ -14,6 +14,7 @@ from taskmapr.settings.browser import browser_of, esc_of
 from taskmapr.settings.cross_origin import *  # noqa: F403
 from taskmapr.settings.egress import egress_policy_of, webhook_secret_of
 from taskmapr.settings.env import ROOT, env
+from taskmapr.settings.files import artifact_storage_of
 from taskmapr.settings.knowledge import embedding_model_of, knowledge_root_of
 from taskmapr.settings.log_files import log_files_of
 from taskmapr.settings.secrets import secrets_of, seeded_key_of
@@ -324,11 +325,6 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = TASKMAPR["max_body_bytes"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
-    # Files that runs produce. Never served as static files: a view checks who asks.
-    "artifacts": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {
-            "location": Path(env.text("RESULTS_DIR", str(DATA_DIR / "artifacts"))).resolve(),
-        },
-    },
+    # Files that runs produce.
+    "artifacts": artifact_storage_of(env, DATA_DIR),
 }
