@@ -50,7 +50,10 @@ class Reading:
         frames = sse_frames(self.followed, after=self.after, **self.how)
         return self._marked(
             stream_response(
-                frames, run_id=self.followed.run_id, session_id=self.followed.session_id
+                frames,
+                run_id=self.followed.run_id,
+                session_id=self.followed.session_id,
+                subscription=self.how.get("subscription"),
             )
         )
 

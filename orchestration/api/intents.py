@@ -247,7 +247,9 @@ def stream_of(request: Request, facts: JobFacts, *, after: int = 0, **how: Any) 
     """The job's frames with seq > after. `how`: arguments of `Followed.batches`."""
     followed = Followed(facts.run_id, None, kind=INTENT.name, endpoint=endpoint_of(request))
     frames = sse_frames(followed, after=after, dialect_name="job", **how)
-    response = stream_response(frames, run_id=facts.run_id, session_id=None)
+    response = stream_response(
+        frames, run_id=facts.run_id, session_id=None, subscription=how.get("subscription")
+    )
     response.headers["X-Job-Id"] = facts.job_id
     return response
 

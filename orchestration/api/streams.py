@@ -18,6 +18,7 @@ from orchestration.dialects.base import Dialect
 from orchestration.dialects.overlay_json import OverlayAnswer
 from orchestration.dialects.table import dialect_for
 from orchestration.live import live
+from orchestration.log.reader import Subscription
 from orchestration.standby.anywhere import fail_unclaimed_anywhere
 from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput, QueueUnavailable
@@ -52,12 +53,51 @@ def wants_json(request: HttpRequest, stream: bool | None) -> bool:
     return "application/json" in accept and "text/event-stream" not in accept
 
 
+class _Frames:
+    """The bytes of a stream, and the end of the listening when nobody reads them.
+
+    A client may leave before the first byte. A generator that was never begun has no end that could
+    tidy up, and a run with a listener counts as read.
+    """
+
+    def __init__(
+        self, frames: AsyncGenerator[bytes, None], subscription: Subscription | None
+    ) -> None:
+        self._frames, self._subscription = frames, subscription
+        self._loop = asyncio.get_running_loop()
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        return self._frames
+
+    def close(self) -> None:
+        """Called by Django when the response is over, however it ended, in any thread."""
+        if self._subscription is not None:
+            leaving = _leave(self._subscription)
+            try:
+                asyncio.run_coroutine_threadsafe(leaving, self._loop)
+            except RuntimeError:  # the loop is closed, and its listening with it
+                leaving.close()
+
+
+async def _leave(subscription: Subscription | None) -> None:
+    """Harmless when it was left already."""
+    if subscription is not None:
+        await live().unsubscribe(subscription)
+
+
 def stream_response(
-    frames: AsyncGenerator[bytes, None], *, run_id: UUID, session_id: str | None
+    frames: AsyncGenerator[bytes, None],
+    *,
+    run_id: UUID,
+    session_id: str | None,
+    subscription: Subscription | None = None,
 ) -> StreamingHttpResponse:
-    """The headers that keep every proxy on the way from collecting or cutting the stream."""
+    """The headers that keep every proxy on the way from collecting or cutting the stream.
+
+    subscription: what `frames` listen to, if that began before them.
+    """
     return StreamingHttpResponse(
-        frames,
+        _Frames(frames, subscription),
         content_type=CONTENT_TYPE,
         headers={
             "Cache-Control": "no-cache, no-transform",
@@ -145,6 +185,8 @@ async def sse_frames(
     finally:
         metrics.stream_closed(time.monotonic() - begun)
         await batches.aclose()
+        # Who leaves after the opening has not begun with the batches.
+        await _leave(how.get("subscription"))
 
 
 async def json_body(followed: Followed, **how: Any) -> dict[str, Any]:
@@ -158,6 +200,7 @@ async def json_body(followed: Followed, **how: Any) -> dict[str, Any]:
                 answer.take(dialect.feed(event))
     finally:
         await batches.aclose()
+        await _leave(how.get("subscription"))
     if (problem := answer.problem()) is not None:
         raise problem
     return answer.body()

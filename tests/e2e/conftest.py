@@ -77,11 +77,23 @@ class Stacks:
             shutil.rmtree(stack.place, ignore_errors=True)
 
 
+_of_this_session: list[Stacks] = []
+
+
 @pytest.fixture(scope="session")
 def stacks(prepared_database: str, models: ScriptedServer) -> Iterator[Stacks]:
     stacks = Stacks(prepared_database, models)
+    _of_this_session.append(stacks)
     yield stacks
     stacks.end()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What nobody wants next must not take time from whatever comes."""
+    if "module_stack" not in getattr(nextitem, "fixturenames", ()):
+        for stacks in _of_this_session:
+            stacks.end()
 
 
 @pytest.fixture(scope="module")
