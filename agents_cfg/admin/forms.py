@@ -56,7 +56,9 @@ class CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
             type(self).check_instance(self.instance)
         except InvalidInput as error:
             for problem in error.details["fields"]:
-                self.add_error(problem["path"], problem["message"])
+                # What this person may not change has no field; it is told above them all.
+                path = problem["path"] if problem["path"] in self.fields else None
+                self.add_error(path, problem["message"])
 
 
 ToolGroups = list[tuple[str, list[tuple[str, str]]]]

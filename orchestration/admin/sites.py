@@ -27,12 +27,23 @@ from taskmapr.foundation.badges import link, two_lines, when
 from taskmapr.foundation.figures import NONE
 
 _NO_SECRET = ("", "none")
+#: Who says these says where secrets are sent: to which host, and into which field of a page.
+_LEADS_SECRETS = (
+    "name",
+    "base_url",
+    "allowed_hosts",
+    "username_secret",
+    "password_secret",
+    "login_path",
+    "username_field",
+    "password_field",
+    "login_button",
+)
+_MAY_LEAD = "agents_cfg.change_secret"
 
 
 class SiteForm(CheckedForm):
     check_instance = staticmethod(site_check)
-    # Whoever may describe a site but not read secrets must not have them sent to another host.
-    sent_to = {"username_secret": "base_url", "password_secret": "base_url"}
     words = {
         "is_enabled": "Enabled",
         "base_url": "Address",
@@ -132,6 +143,14 @@ class SiteAdmin(ProductAdmin):
         ),
         ("Waiting", {"classes": ("collapse",), "fields": ("wait_s", "page_load_s")}),
     )
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return super().has_add_permission(request, *args) and request.user.has_perm(_MAY_LEAD)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> Any:
+        """Who may describe a site, but not change secrets, must not have them sent elsewhere."""
+        fixed = super().get_readonly_fields(request, obj)
+        return fixed if request.user.has_perm(_MAY_LEAD) else (*fixed, *_LEADS_SECRETS)
 
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
         site_save(site=obj, by=request.user.get_username())

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -75,6 +76,42 @@ def test_refuses_what_cannot_be(
 
     assert field in answer.context["adminform"].form.errors
     assert not Site.objects.exists()
+
+
+@pytest.mark.req("TQ-31", "VB-85")
+def test_who_may_not_change_secrets_cannot_send_them_elsewhere(
+    client: Client, secrets: None
+) -> None:
+    site = Site.objects.create(
+        name="office",
+        base_url="https://office.example.org",
+        username_secret="office.user",
+        password_secret="office.password",
+    )
+    engineer = User.objects.create_user(email="eve@example.org", password="x", is_staff=True)
+    for codename in ("view_site", "change_site", "add_site"):
+        engineer.user_permissions.add(Permission.objects.get(codename=codename))
+    client.force_login(engineer)
+
+    added = client.post(f"{SITES}add/", form(name="mine", base_url="https://evil.example"))
+    changed = client.post(
+        f"{SITES}{site.pk}/change/",
+        form(
+            base_url="https://evil.example",
+            allowed_hosts="evil.example",
+            password_field="#search",
+            wait_s=7,
+        ),
+    )
+
+    after = Site.objects.get()
+    assert (added.status_code, changed.status_code) == (403, 302)
+    assert (after.base_url, after.allowed_hosts) == ("https://office.example.org", [])
+    assert (after.password_field, after.password_secret, after.wait_s) == (
+        site.password_field,
+        "office.password",
+        7,
+    )
 
 
 @pytest.mark.req("TQ-31")
