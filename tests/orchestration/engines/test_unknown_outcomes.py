@@ -227,7 +227,7 @@ def test_a_server_that_is_killed_between_request_and_answer_leaves_a_question(
     spec = spec_of(served, "note_and_hang")
 
     def kill_when_written() -> None:
-        while not notes.exists():
+        while not (notes.exists() and notes.read_text()):  # it is made a moment before
             asyncio.run(asyncio.sleep(0.02))
         served.kill()
 
