@@ -64,6 +64,9 @@ class _NoQueue:
     def enqueue(self, job: str, *args: Any, queue: str, priority: int = 9) -> None:
         return
 
+    def take(self, job: str, *, queue: str, most: int) -> list[list[Any]]:
+        return []
+
 
 def _claims() -> list[Claim]:
     from orchestration.services.leases import lease_claim

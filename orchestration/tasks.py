@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from orchestration.delivering import courier
 from orchestration.execution.executor import executor
@@ -25,10 +25,13 @@ from taskmapr.core import jobs
 from taskmapr.foundation.database_state import database_is_away
 
 
-@shared_task(name=jobs.RUN_EXECUTE, acks_late=False, ignore_result=True)
-def run_execute(run_id: str) -> None:
-    """Hand the run to this worker's loop; without a free slot, to the end of the queue."""
-    if not executor().take(UUID(run_id)):
+@shared_task(name=jobs.RUN_EXECUTE, bind=True, acks_late=False, ignore_result=True)
+def run_execute(self: Task[[str], None], run_id: str) -> None:
+    """Hand the run to this worker's loop, with those that wait behind it; without a free slot, to
+    the end of the queue."""
+    if executor().take(UUID(run_id)):
+        executor().take_waiting(self.request.delivery_info["routing_key"])
+    else:
         runs_enqueue([UUID(run_id)])
 
 

@@ -22,6 +22,9 @@ class RecordingQueue:
             raise QueueUnavailable
         self.jobs.append((job, args, queue))
 
+    def take(self, job: str, *, queue: str, most: int) -> list[list[Any]]:
+        return []
+
     @property
     def run_ids(self) -> list[UUID]:
         return [UUID(args[0]) for _, args, _ in self.jobs]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any, Final
 from uuid import uuid4
 
@@ -30,6 +30,7 @@ class CeleryQueue:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
+        self._take = client.register_script(_TAKE)
 
     def enqueue(self, job: str, *args: Any, queue: str, priority: int = 9) -> None:
         try:
@@ -37,6 +38,30 @@ class CeleryQueue:
             self._client.lpush(list_name(queue, priority), job_message(job, args, queue))
         except (RedisError, OSError) as error:
             raise QueueUnavailable from error
+
+    def take(self, job: str, *, queue: str, most: int) -> list[list[Any]]:
+        mark = f'"task":{orjson.dumps(job).decode()}'
+        try:
+            messages = self._take(keys=list_names(queue), args=[mark, most])
+        except (RedisError, OSError):
+            return []
+        return [_args_of(message) for message in messages]
+
+
+# Only what this module wrote itself is recognised; other messages stay where they are, and so does
+# what lies behind them. KEYS: the lists of a queue. ARGV: the mark of a job, how many at most.
+_TAKE: Final = """
+local taken = {}
+for _, key in ipairs(KEYS) do
+  while #taken < tonumber(ARGV[2]) do
+    local message = redis.call('LINDEX', key, -1)
+    if not message or not string.find(message, ARGV[1], 1, true) then break end
+    redis.call('RPOP', key)
+    taken[#taken + 1] = message
+  end
+end
+return taken
+"""
 
 
 def list_name(queue: str, priority: int) -> str:
@@ -52,6 +77,12 @@ def list_name(queue: str, priority: int) -> str:
 def list_names(queue: str) -> list[str]:
     """All lists of a queue."""
     return [list_name(queue, priority) for priority in (9, 5, 2, 0)]
+
+
+def _args_of(message: bytes) -> list[Any]:
+    """The positional arguments of a message that `job_message` made."""
+    args, _, _ = orjson.loads(b64decode(orjson.loads(message)["body"]))
+    return list(args)
 
 
 def job_message(job: str, args: tuple[Any, ...], queue: str) -> bytes:

@@ -358,6 +358,13 @@ class QueuePort(Protocol):
         Raises QueueUnavailable when it cannot be taken.
         """
 
+    def take(self, job: str, *, queue: str, most: int) -> list[list[Any]]:
+        """Take jobs of this name from the head of a queue, at most so many, beside those that
+        the worker is given one by one. Returns their arguments; none when the queue is away.
+
+        For jobs that may get lost on the way: who takes them must look after them.
+        """
+
 
 # Secrets -----------------------------------------------------------------------------------------
 

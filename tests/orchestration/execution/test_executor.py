@@ -241,3 +241,23 @@ def test_the_end_of_a_run_with_a_callback_calls_for_its_sending(
 
     assert queue.jobs.count(send) == 1
     assert Delivery.objects.get(pk=delivery.pk).status == "pending"
+
+
+@pytest.mark.req("TQ-18")
+def test_what_waits_behind_a_job_is_taken_as_far_as_slots_are_free(
+    make: Make, start: StartRun, redis_url: str
+) -> None:
+    executor = make(_forever, slots=3)
+    runs = [start(session_id=f"s-{n}") for n in range(5)]
+    queue = wiring.build().queue
+    wired.wire(replace(wired.ports(), queue=queue))
+    for run in runs[1:]:
+        queue.enqueue(jobs.RUN_EXECUTE, str(run.pk), queue="tests.crowd")
+
+    executor.take(runs[0].pk)
+    executor.take_waiting("tests.crowd")
+
+    until(lambda: Run.objects.filter(status="running").count() == 3)
+    left = queue.take(jobs.RUN_EXECUTE, queue="tests.crowd", most=9)
+    assert left == [[str(run.pk)] for run in runs[3:]]
+    executor.take_waiting("tests.crowd")  # no slot is free, so nothing is asked for
