@@ -37,7 +37,8 @@ def _events() -> Iterator[str]:
     yield "A run is the ordered log of these events, numbered from 1 without gaps."
     yield "Kinds are never renamed or reused; new kinds and new optional members may come, so"
     yield "readers ignore what they do not know. *Content* is what people and models said and can"
-    yield "be sealed with the owner's key; *metadata* is what operators may always read."
+    yield "be sealed with the owner's key; *metadata* is what operators may always read. What may"
+    yield "*quote* content is sealed where that is, and something general stands in its place."
     for kind in CATALOGUE.values():
         yield from _event(kind)
 
@@ -52,6 +53,8 @@ def _event(kind: EventKind) -> Iterator[str]:
         type_ = str(field.type).replace("|", "\\|")
         need = "required" if is_required(field) else "optional"
         holds = "content" if field.name in kind.content_fields else "metadata"
+        if field.name in kind.stand_ins:
+            holds += ", may quote content"
         yield f"| `{field.name}` | `{type_}` | {need} | {holds} |"
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 from django.utils.module_loading import import_string
 
-from orchestration.log.endings import Totals, Verdict, ending_of, last_events
+from orchestration.log.endings import Totals, Verdict, ending_of, error_message, last_events
 from orchestration.log.transcript import Transcript
 from orchestration.log.writer import LogWriter
 from orchestration.models.command import CommandKind
@@ -167,8 +167,7 @@ class HeldRun:
             await self._hand_over()
             return None
         except TaskMaprError as error:
-            # The words for a sealed run's error may quote what it was asked.
-            told = error.detail if self.claim.sealer is None else "sealed"
+            told = error_message(error, is_sealed=self.claim.sealer is not None)
             logger.warning("run %s: %s: %s", self.run_id, error.code, told)
             return self._interruption or Verdict(error=error)
         except Exception:

@@ -11,7 +11,6 @@ from uuid import UUID
 import orjson
 
 from orchestration.page.text import storable_json
-from taskmapr.core.errors import error_meaning
 from taskmapr.core.events import CATALOGUE, Event
 from taskmapr.core.ports import Sealer
 
@@ -36,19 +35,16 @@ class StoredEvent:
 def seal_data(kind: str, data: Mapping[str, Any], sealer: Sealer | None) -> Mapping[str, Any]:
     """The payload with its content members replaced by one sealed member, if there is a sealer.
 
-    What an error says may quote what its tool or the other side was told, so it is sealed, too; in
-    the clear stands what its code means.
+    With them is sealed what may quote them; something else stands in its place.
     """
     if sealer is None:
         return data
-    content = {name: data[name] for name in CATALOGUE[kind].content_fields if name in data}
-    if kind == "error":
-        content["message"] = data["message"]
+    row = CATALOGUE[kind]
+    content = {name: data[name] for name in (*row.content_fields, *row.stand_ins) if name in data}
     if not content:
         return data
     open_part = {name: value for name, value in data.items() if name not in content}
-    if kind == "error":
-        open_part["message"] = error_meaning(data["code"])
+    open_part |= {name: stand_in(data) for name, stand_in in row.stand_ins.items()}
     return {**open_part, SEALED: sealer.seal(content)}
 
 

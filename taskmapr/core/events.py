@@ -3,7 +3,8 @@
 A run is its ordered log of events, numbered from 1 without gaps. Kinds are never renamed or reused:
 a changed payload is a new kind or a new optional field. Each payload field is declared *content*
 (what people and models said; sealed in kinds of runs that ask for it) or *metadata* (what operators
-may always read). `docs/events.md` is generated from this file.
+may always read). Metadata that may *quote* content is sealed with it, and other words stand in its
+place. `docs/events.md` is generated from this file.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from taskmapr.core.errors import InvalidInput
+from taskmapr.core.errors import InvalidInput, error_meaning
 
 _CONTENT: Final = "taskmapr.content"
+_STAND_IN: Final = "taskmapr.stand_in"
 
 #: The kinds whose neighbours may be joined into one event before they are numbered.
 TEXT_DELTA: Final = "text.delta"
@@ -49,6 +51,15 @@ def content(
     )
 
 
+StandIn = Callable[[Mapping[str, Any]], Any]
+
+
+def quoting(stand_in: StandIn) -> Any:
+    """Declare a required metadata field that may quote content. Where that is sealed, so is this,
+    and `stand_in` makes of the whole payload what everybody reads instead."""
+    return dataclasses.field(metadata={_STAND_IN: stand_in})
+
+
 @dataclass(frozen=True, slots=True)
 class EventKind:
     """One row of the catalogue."""
@@ -56,6 +67,8 @@ class EventKind:
     name: str
     payload: type
     content_fields: frozenset[str]
+    #: Of each field that may quote content.
+    stand_ins: Mapping[str, StandIn]
     meaning: str
 
     def parse(self, data: Mapping[str, Any]) -> Any:
@@ -85,7 +98,7 @@ _BY_PAYLOAD: Final[dict[type, EventKind]] = {}
 P = TypeVar("P")
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(content,))
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(content, quoting))
 def event_kind(name: str) -> Callable[[type[P]], type[P]]:
     """Make a frozen dataclass the payload of the kind `name`. A second use of a name is refused."""
 
@@ -93,8 +106,14 @@ def event_kind(name: str) -> Callable[[type[P]], type[P]]:
         payload: Any = dataclass(frozen=True, slots=True, kw_only=True)(cls)
         if name in CATALOGUE:
             raise ValueError(f"event kind {name} is declared twice")
-        marked = frozenset(f.name for f in dataclasses.fields(payload) if f.metadata.get(_CONTENT))
-        kind = EventKind(name, payload, marked, " ".join((cls.__doc__ or "").split()))
+        fields = dataclasses.fields(payload)
+        kind = EventKind(
+            name=name,
+            payload=payload,
+            content_fields=frozenset(f.name for f in fields if f.metadata.get(_CONTENT)),
+            stand_ins={f.name: f.metadata[_STAND_IN] for f in fields if _STAND_IN in f.metadata},
+            meaning=" ".join((cls.__doc__ or "").split()),
+        )
         CATALOGUE[name] = _BY_PAYLOAD[payload] = kind
         return cast("type[P]", payload)
 
@@ -198,7 +217,7 @@ class ErrorRaised:
     """
 
     code: str
-    message: str
+    message: str = quoting(lambda data: error_meaning(data["code"]))
     retryable: bool = False
     status: int | None = None
     details: dict[str, Any] | None = content(default=None)
