@@ -22,7 +22,7 @@ from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact
 from orchestration.selectors.artifacts import (
     file_of_task,
-    files_require_reader,
+    files_require,
     is_signed,
     log_of_task,
 )
@@ -115,8 +115,8 @@ def _require_reader(request: Request, task_id: str) -> None:
     may_read = (Scope.TASKS_READ, Scope.INTENTS_RUN)
     if credential is None or not any(credential.permits(scope) for scope in may_read):
         raise FileNotFound
-    reader = reader_of(user_of(request), credential)
-    files_require_reader(task_id=_id(task_id), user_id=reader.user_id, sees_all=reader.sees_all)
+    whose = reader_of(user_of(request), credential).readable
+    files_require(task_id=_id(task_id), whose=whose)
 
 
 def _response(request: Request, file: Artifact, content: IO[bytes]) -> HttpResponseBase:

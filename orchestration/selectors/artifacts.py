@@ -75,11 +75,8 @@ def file_of_task(*, task_id: UUID, folder: str, name: str) -> Artifact:
     return found
 
 
-def files_require_reader(*, task_id: UUID, user_id: UUID, sees_all: bool) -> None:
-    """Raises FileNotFound unless the run is the reader's own, or not sealed and all may be seen."""
-    whose = Q(owner_id=user_id)
-    if sees_all:
-        whose |= Q(is_sealed=False)
+def files_require(*, task_id: UUID, whose: Q) -> None:
+    """Raises FileNotFound unless there is such a run with files, and it is one of these."""
     if not Run.objects.filter(whose, pk=task_id, kind__in=WITH_FILES).exists():
         raise FileNotFound
 

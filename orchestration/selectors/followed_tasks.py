@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.fields.json import KeyTextTransform
 
 from orchestration.dialects.task_result import TaskFacts
@@ -37,15 +37,11 @@ class FollowedTask:
 
 
 def task_followed(*, task_id: UUID, reader: Reader) -> FollowedTask:
-    """Raises TaskNotFound also when the reader may not know of it. Sealed runs are for their owners
-    alone: operators open those in the admin, where that is noted."""
+    """Raises TaskNotFound also when the reader may not know of it."""
     light = Run.objects.annotate(retry_of=KeyTextTransform("retry_of", F("input"))).defer(
         "input", "instructions"
     )
-    whose = Q(owner_id=reader.user_id)
-    if reader.sees_all:
-        whose |= Q(is_sealed=False)
-    run = light.filter(whose, pk=task_id, kind__in=KINDS).first()
+    run = light.filter(reader.readable, pk=task_id, kind__in=KINDS).first()
     if run is None:
         raise TaskNotFound
     gone = Artifact.objects.filter(run_id=run.pk, erased_at__isnull=False)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
 
 from orchestration.dialects.task_result import LOG_LINES, SHOWN, TaskFacts, TaskResult
@@ -43,6 +43,13 @@ class Reader:
 
     user_id: UUID
     sees_all: bool = False
+
+    @property
+    def readable(self) -> Q:
+        """Whose content may be read. Sealed runs are for their owners alone: operators open those
+        in the admin, where that is noted."""
+        own = Q(owner_id=self.user_id)
+        return own | Q(is_sealed=False) if self.sees_all else own
 
 
 def reader_of(user: User, credential: Credential | None) -> Reader:
