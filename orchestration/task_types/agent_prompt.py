@@ -58,7 +58,7 @@ def text_of(params: Mapping[str, Any]) -> str:
 
 async def asked_of_a_model(params: dict[str, Any], ctx: TaskContext) -> Any:
     """The handler of types that ask a model: the engine of tasks asks instead of calling it."""
-    raise NotImplementedError
+    raise NotImplementedError("Types that ask a model have no code of their own.")
 
 
 agent_prompt = task(

@@ -34,32 +34,36 @@ _SCHEMA: Final = {
 )
 async def intent(params: dict[str, Any], ctx: TaskContext) -> Any:
     name = params["intent"]
-    spec = await in_database(_tool, name)
     if ctx.intents is not None and not is_named(name, ctx.intents):
         raise Permanent("intent_forbidden", f"The key of this task may not use {name!r}.")
-    if spec is not None and spec.danger != "read":
+    spec = await in_database(_tool, name)
+    if spec.danger != "read":
         raise Permanent("intent_forbidden", "Only tools that read are called without an operator.")
-    return await tool_called(name, params.get("inputs") or {}, ctx)
+    return await _called(spec, params.get("inputs") or {}, ctx)
 
 
 async def tool_called(name: str, inputs: dict[str, Any], ctx: TaskContext) -> Any:
     """What the tool answers. Raises Permanent and whatever the tool raises."""
-    spec = await in_database(_tool, name)
-    if spec is None:
-        raise Permanent("unknown_intent", f"There is no tool called {name!r}.")
+    return await _called(await in_database(_tool, name), inputs, ctx)
+
+
+async def _called(spec: ToolSpec, inputs: dict[str, Any], ctx: TaskContext) -> Any:
     spec.check(inputs)
     if not await in_database(_is_permitted, ctx.user_id, spec):
-        raise Permanent("intent_forbidden", f"The owner of the task may not use {name!r}.")
+        raise Permanent("intent_forbidden", f"The owner of the task may not use {spec.name!r}.")
     if spec.has_effect:
-        await asyncio.to_thread(ctx.effect_begin, name)
+        await asyncio.to_thread(ctx.effect_begin, spec.name)
     async with asyncio.timeout(spec.timeout_s):
         return await spec.handler(_context(spec, ctx), inputs)
 
 
-def _tool(name: str) -> ToolSpec | None:
-    """The tool as operators want it; None: there is none, or they took it away."""
+def _tool(name: str) -> ToolSpec:
+    """The tool as operators want it. Raises Permanent: there is none, or they took it away."""
     own, _ = tools_enabled()
-    return next((spec for spec in own if spec.name == name), None)
+    found = next((spec for spec in own if spec.name == name), None)
+    if found is None:
+        raise Permanent("unknown_intent", f"There is no tool called {name!r}.")
+    return found
 
 
 def _is_permitted(user_id: str, spec: ToolSpec) -> bool:
