@@ -4,36 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from agents_cfg.admin.forms import CheckedForm
 from agents_cfg.selectors.fresh import fresh
 from billing.models import Quota, QuotaScope, QuotaUse
 from billing.selectors.quotas import uses_now
 from billing.services.quotas import quota_check, quota_save
-from taskmapr.core.errors import InvalidInput
 from taskmapr.foundation.admin import ProductAdmin
 from taskmapr.foundation.badges import two_lines
 from taskmapr.foundation.figures import NONE, count_text, money_text
 
 
-class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
-    def validate_constraints(self) -> None:
-        """The check below says the same, in words and beside the field."""
+class QuotaForm(CheckedForm):
+    check_instance = staticmethod(quota_check)
 
-    def _post_clean(self) -> None:
-        super()._post_clean()  # type: ignore[misc]
-        if self.errors:
-            return
-        try:
-            quota_check(self.instance)
-        except InvalidInput as error:
-            for problem in error.details["fields"]:
-                self.add_error(problem["path"], problem["message"])
+    def validate_constraints(self) -> None:
+        """The check of the service says the same, in words and beside the field."""
 
 
 @admin.register(Quota)
