@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import orjson
 from aiohttp import web
 from django.db import connection
 
 from benchmarks.report import table
-from benchmarks.stack import ROOT, Stack
+from benchmarks.stack import Stack
 
 WAITING = 200
 #: Jobs before the ones that count: what is imported and opened on first use is there then.
@@ -89,29 +86,9 @@ def _engine(port: int) -> Iterator[_Engine]:
 def _jobs(stack: Stack, count: int, *, first: int) -> None:
     """Begin so many flow jobs, none of which is waited for."""
     stack.sign_in()
-    job = {
-        "url": f"http://127.0.0.1:{stack.ports['web']}/orchestrate",
-        "headers": {"Authorization": f"Bearer {stack.token}"},
-        "body": {
-            "intent": _INTENT,
-            "inputs": {"since": "{n}"},
-            "mode": "flow",
-            "async": True,
-        },
-        "count": count,
-        "at_once": 10,
-        "first": first,
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.hammer"],
-        input=orjson.dumps(job),
-        cwd=ROOT,
-        env=stack.env,
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=120,
-    )
-    statuses = orjson.loads(done.stdout)["statuses"]
+    url = f"http://127.0.0.1:{stack.ports['web']}/orchestrate"
+    body = {"intent": _INTENT, "inputs": {"since": "{n}"}, "mode": "flow", "async": True}
+    statuses = stack.hammer(url, body, count=count, at_once=10, first=first)["statuses"]
     if statuses != {"202": count}:
         raise RuntimeError(f"not accepted: {statuses}")
 

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.db import connection
 
 from benchmarks.meters import Meters
@@ -113,24 +112,7 @@ def _load(
         pids[name] = process.pid
     meters = Meters(pids)
     before = sum(meters.cpu_s().values())
-    job = {
-        "url": url,
-        "headers": {"Authorization": f"Bearer {stack.token}"},
-        "body": body,
-        "count": count,
-        "at_once": AT_ONCE,
-        "first": first,
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.hammer"],
-        input=orjson.dumps(job),
-        cwd=ROOT,
-        env=stack.env,
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=600,
-    )
-    told = orjson.loads(done.stdout)
+    told = stack.hammer(url, body, count=count, at_once=AT_ONCE, first=first)
     used_s = sum(meters.cpu_s().values()) - before
     latencies = sorted(told["latencies_ms"])
     return Load(

@@ -158,6 +158,30 @@ class Stack:
         answer: dict[str, Any] = orjson.loads(line)
         return answer
 
+    def hammer(
+        self, url: str, body: dict[str, Any], *, count: int, at_once: int, first: int = 0
+    ) -> dict[str, Any]:
+        """So many requests of the signed-in user, by a process of their own; what it tells."""
+        job = {
+            "url": url,
+            "headers": {"Authorization": f"Bearer {self.token}"},
+            "body": body,
+            "count": count,
+            "at_once": at_once,
+            "first": first,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.hammer"],
+            input=orjson.dumps(job),
+            cwd=ROOT,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=600,
+        )
+        told: dict[str, Any] = orjson.loads(done.stdout)
+        return told
+
     def sign_in(self) -> None:
         """Access tokens live for minutes; a long benchmark needs several."""
         self.token = self._post("/api/v1/auth/login", self._credentials)["access_token"]
