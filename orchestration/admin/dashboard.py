@@ -14,7 +14,7 @@ from django.urls import reverse
 from agents_cfg.selectors.mcp import McpState, mcp_state
 from agents_cfg.selectors.profiles import endpoint_for, profile_choose
 from orchestration.admin.charts import Chart, Plot, Series, stacked_bars
-from orchestration.admin.run_charts import dollars_text, ends_chart, percentile_chart
+from orchestration.admin.run_charts import cost_chart, ends_chart, percentile_chart
 from orchestration.selectors.analytics import (
     TOOL_RUNS,
     WINDOWS,
@@ -114,19 +114,8 @@ def _model_charts(models: Sequence[ModelUse]) -> list[Chart]:
             words=count_text,
         )
     )
-    cost = stacked_bars(
-        Plot(
-            name="cost",
-            title="Known cost by model",
-            x_title="Model",
-            y_title="Dollars",
-            labels=labels,
-            series=[
-                Series(key="p50", title="Cost", values=[model.cost_usd_micros for model in charted])
-            ],
-            words=dollars_text,
-        )
-    )
+    micros = [model.cost_usd_micros for model in charted]
+    cost = cost_chart("Known cost by model", "Model", labels, micros)
     return [tokens, cost]
 
 

@@ -56,7 +56,24 @@ def percentile_chart(of: str, title: str, labels: Sequence[str], periods: Sequen
     )
 
 
-def dollars_text(micros: int | None) -> str:
+def cost_chart(
+    title: str, x_title: str, labels: Sequence[str], micros: Sequence[int | None]
+) -> Chart:
+    """What is known of the costs; a bar that is not known is absent."""
+    return stacked_bars(
+        Plot(
+            name="cost",
+            title=title,
+            x_title=x_title,
+            y_title="Dollars",
+            labels=labels,
+            series=[Series(key="p50", title="Cost", values=micros)],
+            words=_dollars_text,
+        )
+    )
+
+
+def _dollars_text(micros: int | None) -> str:
     """A mark of an axis: whole dollars without decimals."""
     if micros is None:
         return UNKNOWN

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from billing.models import Usage
 from billing.selectors.usage import usage_report
 from orchestration.admin.charts import Chart, Plot, Series, stacked_bars
+from orchestration.admin.run_charts import cost_chart
 from taskmapr.foundation.admin import ReadOnlyAdmin
 from taskmapr.foundation.badges import two_lines
 from taskmapr.foundation.figures import NONE, count_text, money_text
@@ -109,15 +110,5 @@ def usage_charts() -> list[Chart]:
                 words=count_text,
             )
         ),
-        stacked_bars(
-            Plot(
-                name="cost",
-                title="Known cost a day",
-                x_title="Day (UTC)",
-                y_title="Dollars",
-                labels=labels,
-                series=[Series(key="p50", title="Cost", values=cost)],
-                words=money_text,
-            )
-        ),
+        cost_chart("Known cost a day", "Day (UTC)", labels, cost),
     ]

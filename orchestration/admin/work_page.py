@@ -14,7 +14,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from orchestration.admin.charts import Chart, Plot, Series, stacked_bars
-from orchestration.admin.run_charts import TIME, dollars_text, ends_chart, percentile_chart
+from orchestration.admin.run_charts import TIME, cost_chart, ends_chart, percentile_chart
 from orchestration.selectors.analytics import WINDOWS, Window
 from orchestration.selectors.work_figures import KINDS, MOST, By, Work, work_by, work_by_time
 from taskmapr.core.run_kinds import INTENT, TASK
@@ -125,19 +125,7 @@ def _charts(labels: Sequence[str], periods: Sequence[Work]) -> list[Chart]:
                 words=count_text,
             )
         ),
-        stacked_bars(
-            Plot(
-                name="cost",
-                title="Known cost",
-                x_title=TIME,
-                y_title="Dollars",
-                labels=labels,
-                series=[
-                    Series(key="p50", title="Cost", values=[p.cost_usd_micros for p in periods])
-                ],
-                words=dollars_text,
-            )
-        ),
+        cost_chart("Known cost", TIME, labels, [p.cost_usd_micros for p in periods]),
     ]
 
 
