@@ -121,7 +121,9 @@ def _require_reader(request: Request, task_id: str) -> None:
 
 def _response(request: Request, file: Artifact, content: IO[bytes]) -> HttpResponseBase:
     size = file.size_bytes
-    wanted = _range(request.headers.get("Range", ""), size)
+    # Of the two methods, only GET has ranges (RFC 9110, section 14.2).
+    header = request.headers.get("Range", "") if request.method == "GET" else ""
+    wanted = _range(header, size)
     if wanted is None:
         content.close()
         told = {"Content-Range": f"bytes */{size}", "Content-Type": "application/octet-stream"}
@@ -133,7 +135,7 @@ def _response(request: Request, file: Artifact, content: IO[bytes]) -> HttpRespo
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     if request.method == "HEAD":
         content.close()
-        return HttpResponse(status=206 if is_part else 200, headers=headers)
+        return HttpResponse(headers=headers)
     return StreamingHttpResponse(
         _chunks(content, first, last - first + 1), status=206 if is_part else 200, headers=headers
     )
@@ -162,7 +164,8 @@ def _headers(file: Artifact, length: int) -> dict[str, str]:
 
 
 def _range(header: str, size: int) -> tuple[int, int] | None:
-    """(first, last) byte of what is to be sent: all of it unless one range is asked for.
+    """(first, last) byte of what is to be sent: all of it unless one valid range is asked for (RFC
+    9110, section 14.1.1: one that ends before it begins is none).
 
     None: the range lies outside the file.
     """
@@ -171,6 +174,8 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
         return 0, size - 1
     if match[1] == "":
         first, last = max(0, size - int(match[2])), size - 1
+    elif match[2] and int(match[2]) < int(match[1]):
+        return 0, size - 1
     else:
         first, last = int(match[1]), min(int(match[2] or size), size - 1)
     return (first, last) if first <= last else None
