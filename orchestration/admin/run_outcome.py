@@ -10,6 +10,7 @@ import orjson
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from unfold.admin import ModelAdmin
@@ -20,9 +21,11 @@ from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact, Delivery, Run, RunEvent, TaskDefinition, TaskSchedule
 from orchestration.models.artifact import ArtifactRole
 from orchestration.models.delivery import DeliveryStatus
-from orchestration.selectors.artifacts import ROLES, file_url
+from orchestration.selectors.artifacts import ROLES, file_opened, file_url
+from taskmapr.core.errors import FileNotFound, Unavailable
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FINAL_STATUSES, SUCCEEDED
+from taskmapr.foundation.problems import problem_response
 
 #: Characters of parameters and of a result that are shown; rows of files and callbacks.
 TEXT_LENGTH: Final = 16_000
@@ -61,7 +64,7 @@ def is_repeatable(run: Run) -> bool:
 
 def run_file(
     request: HttpRequest, *, model_admin: ModelAdmin, run_id: UUID, file_id: UUID
-) -> FileResponse:
+) -> HttpResponseBase:
     """The bytes of a file that is for staff alone: always saved, never shown in place."""
     if not (model_admin.has_view_permission(request) and may_read_words(request)):
         raise PermissionDenied
@@ -70,9 +73,11 @@ def run_file(
     )
     row = get_object_or_404(private, pk=file_id)
     try:
-        content = row.file.open("rb")
-    except FileNotFoundError:
+        content = file_opened(row)
+    except FileNotFound:
         raise Http404 from None
+    except Unavailable as error:
+        return problem_response(error, request)
     return FileResponse(
         content,
         as_attachment=True,

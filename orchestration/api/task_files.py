@@ -20,8 +20,10 @@ from orchestration.api.asking import user_of
 from orchestration.api.task_queue import TaskView
 from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact
+from orchestration.models.artifact import storage_asked
 from orchestration.selectors.artifacts import (
     file_of_task,
+    file_opened,
     files_require,
     is_signed,
     log_of_task,
@@ -58,11 +60,16 @@ class _TaskFile(TaskView):
     folder: str
 
     async def _file(self, request: Request, task_id: str, name: str) -> HttpResponseBase:
-        file, content = await self.ask(self._found, request, task_id, name)
-        return _response(request, file, content)
+        file, data = await self.ask(self._found, request, task_id, name)
+        # Not in a thread of the database: a storage that is away would keep all of them busy.
+        content = BytesIO(data) if data else await asyncio.to_thread(file_opened, file)
+        return await _response(request, file, content)
 
-    def _found(self, request: Request, task_id: str, name: str) -> tuple[Artifact, IO[bytes]]:
-        """Raises FileNotFound: also for a file that is somebody else's, or gone."""
+    def _found(self, request: Request, task_id: str, name: str) -> tuple[Artifact, bytes]:
+        """The file, and its bytes if they are in no storage.
+
+        Raises FileNotFound: also for a file that is somebody else's, or gone.
+        """
         query = request.query_params
         if not is_signed(
             task_id=task_id,
@@ -73,13 +80,8 @@ class _TaskFile(TaskView):
         ):
             _require_reader(request, task_id)
         if (self.folder, name) == ("results", LOG_FILE):
-            log, data = log_of_task(_id(task_id))
-            return log, BytesIO(data)
-        try:
-            file = file_of_task(task_id=_id(task_id), folder=self.folder, name=name)
-            return file, file.file.open("rb")
-        except FileNotFoundError:
-            raise FileNotFound from None
+            return log_of_task(_id(task_id))
+        return file_of_task(task_id=_id(task_id), folder=self.folder, name=name), b""
 
 
 class TaskScreenshotApi(_TaskFile):
@@ -119,7 +121,8 @@ def _require_reader(request: Request, task_id: str) -> None:
     files_require(task_id=_id(task_id), whose=whose)
 
 
-def _response(request: Request, file: Artifact, content: IO[bytes]) -> HttpResponseBase:
+async def _response(request: Request, file: Artifact, content: IO[bytes]) -> HttpResponseBase:
+    """Raises Unavailable when the storage fails, as long as nothing is sent."""
     size = file.size_bytes
     # Of the two methods, only GET has ranges (RFC 9110, section 14.2).
     header = request.headers.get("Range", "") if request.method == "GET" else ""
@@ -136,8 +139,9 @@ def _response(request: Request, file: Artifact, content: IO[bytes]) -> HttpRespo
     if request.method == "HEAD":
         content.close()
         return HttpResponse(headers=headers)
+    await asyncio.to_thread(_begin, content, first)
     return StreamingHttpResponse(
-        _chunks(content, first, last - first + 1), status=206 if is_part else 200, headers=headers
+        _chunks(content, last - first + 1), status=206 if is_part else 200, headers=headers
     )
 
 
@@ -181,9 +185,18 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
     return (first, last) if first <= last else None
 
 
-async def _chunks(content: IO[bytes], first: int, length: int) -> AsyncGenerator[bytes, None]:
+def _begin(content: IO[bytes], first: int) -> None:
+    """Some storages fetch the file only now."""
     try:
-        await asyncio.to_thread(content.seek, first)
+        with storage_asked():
+            content.seek(first)
+    except BaseException:
+        content.close()
+        raise
+
+
+async def _chunks(content: IO[bytes], length: int) -> AsyncGenerator[bytes, None]:
+    try:
         while length > 0:
             chunk = await asyncio.to_thread(content.read, min(length, _CHUNK_BYTES))
             if not chunk:

@@ -28,7 +28,14 @@ from orchestration.log.crashes import stack_fitted
 from orchestration.log.store import events_all
 from orchestration.selectors.task_types import task_type_at_hand, task_type_of_run
 from orchestration.services.artifacts import Role, is_inline, result_fitted
-from taskmapr.core.errors import LeaseLost, TaskFailed, TaskMaprError, TimeLimit, WorkerLost
+from taskmapr.core.errors import (
+    LeaseLost,
+    TaskFailed,
+    TaskMaprError,
+    TimeLimit,
+    Unavailable,
+    WorkerLost,
+)
 from taskmapr.core.events import ArtifactStored, LogWritten, ResultGiven
 from taskmapr.core.task_types import ModelPrompt, TaskType
 from taskmapr.foundation.aio import in_database
@@ -186,8 +193,7 @@ class TaskEngine:
             stack = stack_fitted(self._desk.masked(outcome.stack)).encode()
             name = f"exception-{self._held.attempt}.txt"
             await self._keep(name, stack, is_private=True)
-        await self._keep_result(outcome)
-        error = self._error(outcome)
+        error = await self._keep_result(outcome) or self._error(outcome)
         if isinstance(error, RetryLater):
             raise error
         self._tell_result(outcome)
@@ -235,17 +241,23 @@ class TaskEngine:
         delay_s = backoff_s(self._held.run_id, self._held.attempt)
         return max(delay_s, min(after_s or 0.0, ASKED_WAIT_MAX_S))
 
-    async def _keep_result(self, outcome: Outcome) -> None:
+    async def _keep_result(self, outcome: Outcome) -> TaskFailed | None:
+        """Returns why it could not be kept."""
         if outcome.kind != "returned":
-            return
+            return None
         value = outcome.value
         if not is_inline(value):
-            value, file = await in_database(
-                result_fitted, run_id=self._held.run_id, value=outcome.value
-            )
+            try:
+                value, file = await in_database(
+                    result_fitted, run_id=self._held.run_id, value=outcome.value
+                )
+            except (Unavailable, OSError) as error:
+                said = error.detail if isinstance(error, Unavailable) else type(error).__name__
+                return TaskFailed("result_not_kept", f"It is too large for the log. {said}")
             if file is not None:
                 self._held.writer.append(file)
         self._held.writer.append(ResultGiven(value=value))
+        return None
 
     async def _keep_log(self) -> None:
         """Tell of the file that holds all lines; it is made of the log when somebody wants it."""

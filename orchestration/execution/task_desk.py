@@ -21,7 +21,6 @@ from orchestration.page.text import storable
 from orchestration.services.artifacts import Role, artifact_store
 from taskmapr.core.errors import (
     IllegalMove,
-    InvalidInput,
     LeaseLost,
     NotConfigured,
     TaskFailed,
@@ -151,8 +150,8 @@ class TaskDesk:
                 role=role,
                 label=label,
             )
-        except (InvalidInput, OSError, OperationalError, InterfaceError) as error:
-            said = error.detail if isinstance(error, InvalidInput) else type(error).__name__
+        except (TaskMaprError, OSError, OperationalError, InterfaceError) as error:
+            said = error.detail if isinstance(error, TaskMaprError) else type(error).__name__
             raise TaskFailed("file_not_kept", f"{name}: {said}") from error
         self._held.writer.append(stored)
 

@@ -1,14 +1,34 @@
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.core.files.storage import Storage, storages
 from django.db import models
 from django.db.models.functions import Now
 
+from taskmapr.core.errors import Unavailable
 from taskmapr.core.ids import uuid7
+
+logger = logging.getLogger(__name__)
 
 
 def artifact_storage() -> Storage:
     return storages["artifacts"]
+
+
+@contextmanager
+def storage_asked() -> Iterator[None]:
+    """Read or write files of runs inside. Raises FileNotFoundError, and Unavailable for everything
+    else that a storage says: each kind has errors of its own."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        logger.warning("the storage of files fails", exc_info=True)
+        raise Unavailable("The storage of files does not answer. Try again soon.") from error
 
 
 def artifact_path(artifact: Artifact, name: str) -> str:

@@ -8,7 +8,7 @@ import hmac
 import time
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import IO, Final
 from urllib.parse import quote
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from orchestration.dialects.task_log import LOG_FILE, MEDIA_TYPE, lines_of, log_
 from orchestration.dialects.task_result import UrlOf
 from orchestration.log.store import events_all
 from orchestration.models import Artifact, Run
-from orchestration.models.artifact import ArtifactRole
+from orchestration.models.artifact import ArtifactRole, storage_asked
 from taskmapr.core import wired
 from taskmapr.core.errors import FileNotFound
 from taskmapr.core.run_kinds import INTENT, TASK
@@ -73,6 +73,17 @@ def file_of_task(*, task_id: UUID, folder: str, name: str) -> Artifact:
     if found is None:
         raise FileNotFound
     return found
+
+
+def file_opened(file: Artifact) -> IO[bytes]:
+    """Its bytes, to be closed. Asks no database. Raises FileNotFound when they are gone and
+    Unavailable when the storage fails."""
+    try:
+        with storage_asked():
+            content: IO[bytes] = file.file.open("rb")
+    except FileNotFoundError:
+        raise FileNotFound from None
+    return content
 
 
 def files_require(*, task_id: UUID, whose: Q) -> None:

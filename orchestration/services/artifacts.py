@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, Literal, cast
@@ -17,8 +17,9 @@ from django.db import IntegrityError, transaction
 
 from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact
+from orchestration.models.artifact import storage_asked
 from orchestration.services.picture_size import HEAD_BYTES, picture_size
-from taskmapr.core.errors import InvalidInput
+from taskmapr.core.errors import InvalidInput, Unavailable
 from taskmapr.core.events import ArtifactStored
 
 Role = Literal["download", "screenshot", "private"]
@@ -46,7 +47,7 @@ def artifact_store(
     `name`: a plain file name; a taken one gets a number (`a-2.png`), so look at the event's.
     `data`: the bytes, or where they are. Commits before it returns.
     Raises InvalidInput for a name with folders or control characters, or of more than 200
-    characters; OSError when the storage fails.
+    characters; OSError when `data` cannot be read; Unavailable when the storage fails.
     """
     wanted = _checked(name)
     if wanted == LOG_FILE:
@@ -70,11 +71,13 @@ def artifact_store(
             height=height,
             expires_at=datetime.now(UTC) + _kept_for(),
         )
-        row.file.save(wanted, File(content), save=False)
+        with storage_asked():
+            row.file.save(wanted, File(content), save=False)
     try:
         _named(row, wanted)
     except BaseException:
-        row.file.delete(save=False)
+        with suppress(Unavailable), storage_asked():
+            row.file.delete(save=False)
         raise
     return ArtifactStored(
         artifact_id=str(row.pk),
@@ -100,7 +103,7 @@ def is_inline(value: Any) -> bool:
 def result_fitted(*, run_id: UUID, value: Any) -> tuple[Any, ArtifactStored | None]:
     """What the log keeps of a result: itself, or of one above RESULT_BYTES a mark and a file.
 
-    Raises TypeError when it is no JSON.
+    Raises TypeError when it is no JSON; Unavailable when the storage fails.
     """
     body = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
     if len(body) <= RESULT_BYTES:

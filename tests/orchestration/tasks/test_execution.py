@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.files.storage import Storage
 
 from agents_cfg.models import Secret
 from agents_cfg.services.secrets import secret_save
@@ -327,6 +328,46 @@ def test_a_file_that_cannot_be_kept_is_a_warning(execute: Execute) -> None:
 
     assert ended.end == ("succeeded", "")
     assert [line["level"] for line in ended.of("log")] == ["warning", "warning"]
+
+
+class _Full(Storage):
+    """A storage that takes nothing."""
+
+    def _save(self, name: str, content: Any) -> str:
+        raise ConnectionError("http://inside.example.org/bucket")
+
+    def exists(self, name: str) -> bool:
+        return False
+
+
+@pytest.mark.req("TQ-21")
+def test_without_a_storage_each_file_is_a_warning_and_the_task_goes_on(
+    execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Artifact._meta.get_field("file"), "storage", _Full())
+
+    def work(params: Params, ctx: TaskContext) -> None:
+        ctx.artifact("report.csv", b"a,b", "text/csv")
+        raise KeyError("its stack is a file as well")
+
+    ended = execute(work)
+
+    assert ended.end == ("failed", "unhandled_exception")
+    told = [line["text"] for line in ended.of("log")]
+    why = "The storage of files does not answer. Try again soon."
+    assert told == [f"report.csv: {why}", f"exception-1.txt: {why}"]
+
+
+@pytest.mark.req("TQ-23")
+def test_a_large_result_that_no_storage_takes_is_a_failure_that_says_so(
+    execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Artifact._meta.get_field("file"), "storage", _Full())
+
+    ended = execute(lambda params, ctx: {"text": "x" * 1_100_000})
+
+    assert ended.end == ("failed", "result_not_kept")
+    assert "storage of files does not answer" in ended.run.error_message
 
 
 @pytest.mark.req("TQ-23")

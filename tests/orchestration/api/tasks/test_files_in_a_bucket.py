@@ -6,19 +6,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import Storage
 from django.utils.module_loading import import_string
 from moto.server import ThreadedMotoServer
+from storages.backends.s3 import S3File
 
 from orchestration.models import Artifact, Run
 from orchestration.selectors import health
 from orchestration.selectors.artifacts import file_url
 from orchestration.services.artifacts import artifact_store, artifacts_expire
+from taskmapr.core.errors import Unavailable
 from taskmapr.settings.env import Env
 from taskmapr.settings.files import artifact_storage_of
 from tests.orchestration.api.conftest import Call
@@ -79,6 +83,14 @@ def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 
 @pytest.fixture
+def away() -> Storage:
+    """A bucket where nobody listens, asked once."""
+    storage: Any = _storage(f"http://127.0.0.1:{free_port()}")
+    storage.client_config = storage.client_config.merge(Config(retries={"total_max_attempts": 1}))
+    return cast(Storage, storage)
+
+
+@pytest.fixture
 def url(bucket: Bucket, assign: Callable[..., str]) -> str:
     """The address of a picture that a task took."""
     run = Run.objects.get(pk=assign())
@@ -104,6 +116,43 @@ def test_one_that_is_gone_does_not_exist(call: Call, bucket: Bucket, url: str) -
     assert call("GET", url, user=None).status == 404
 
 
+def test_while_it_is_away_files_are_asked_for_again(
+    call: Call, url: str, away: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Artifact._meta.get_field("file"), "storage", away)
+
+    answer = call("GET", url, user=None)
+
+    assert (answer.status, answer.json["code"]) == (503, "unavailable")
+    assert answer.headers["Retry-After"] == "5"
+    assert "127.0.0.1" not in str(answer.json)
+
+
+def test_one_that_fails_while_the_file_is_fetched_says_so_too(
+    call: Call, url: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*args: Any, **kwargs: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="http://bucket")
+
+    # The storage asks whether there is the file first, and fetches it when it is read.
+    monkeypatch.setattr(S3File, "_get_file", gone)
+    monkeypatch.setattr(S3File, "file", property(gone))
+
+    assert call("GET", url, user=None).status == 503
+
+
+def test_while_it_is_away_nothing_is_kept(
+    assign: Callable[..., str], away: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Artifact._meta.get_field("file"), "storage", away)
+    run = Run.objects.get(pk=assign())
+
+    with pytest.raises(Unavailable, match="does not answer"):
+        artifact_store(run_id=run.pk, name="a.txt", data=b"a", media_type="text/plain")
+
+    assert not Artifact.objects.exists()
+
+
 def test_after_its_time_it_is_removed(bucket: Bucket, url: str) -> None:
     Artifact.objects.update(expires_at=datetime.now(UTC) - timedelta(days=1))
     before = len(bucket.keys())
@@ -114,12 +163,12 @@ def test_after_its_time_it_is_removed(bucket: Bucket, url: str) -> None:
     assert Artifact.objects.get().erased_at is not None
 
 
-def test_whether_it_answers_is_known(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
-
+def test_whether_it_answers_is_known(
+    bucket: Bucket, away: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(health, "storages", {"artifacts": bucket.storage})
     assert health._storage()
-    monkeypatch.setattr(health, "storages", {"artifacts": _storage(nobody)})
+    monkeypatch.setattr(health, "storages", {"artifacts": away})
     assert not health._storage()
 
 
