@@ -132,7 +132,8 @@ class TaskDesk:
 
     def masked(self, text: str) -> str:
         """Without the secrets that this execution was given."""
-        for secret in self._secrets:
+        # One may be a part of another.
+        for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, MASK)
         return text
 
@@ -237,8 +238,12 @@ class TaskDesk:
             value = await in_database(secret_read, name)
         except NotConfigured as error:
             raise TaskFailed("credentials_missing", error.detail) from None
-        self._secrets.add(value)
+        await self._hide(value)
         return value
+
+    async def _hide(self, secret: str) -> None:
+        if secret:
+            self._secrets.add(secret)
 
     _DOING: Final[dict[str, Callable[..., Any]]] = {
         "log": _log,
@@ -249,6 +254,7 @@ class TaskDesk:
         "effect_begin": _effect_begin,
         "partial": _partial,
         "secret": _secret,
+        "hide": _hide,
     }
 
 

@@ -111,6 +111,9 @@ class TaskVoice:
     def secret(self, name: str) -> str:
         return str(self._asked("secret", name))
 
+    def hide(self, secret: str) -> None:
+        self._tell(("hide", (secret,)))
+
     def _asked(self, name: str, *args: Any) -> Any:
         is_done, value = self._ask((name, args))
         if is_done:

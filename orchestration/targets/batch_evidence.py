@@ -36,6 +36,10 @@ class Evidence:
         self._source(browser, name)
         return self._picture(browser, f"{name}-error", "error")
 
+    def told(self, fault: BrowserFault) -> str:
+        """What went wrong, in words that may stand in a result."""
+        return self._account.masked(f"{fault.code}: {fault}")
+
     def stopped(self, browser: Browser) -> None:
         """The last picture of a task that has to stop."""
         self._picture(browser, "stopped", "error")

@@ -84,7 +84,7 @@ class BatchPages:
 
     def state_word(self) -> str:
         """The state as the page says it."""
-        return self.browser.text(self._site.state_field)[:100]
+        return self._account.masked(self.browser.text(self._site.state_field))[:100]
 
     def press_approve(self) -> None:
         """The first of the two steps: nothing has changed yet if this raises."""

@@ -223,7 +223,7 @@ class BatchWork:
                 attempt.kind, attempt.message = "skipped", "stopped before it was approved"
             raise
         except BrowserFault as fault:
-            attempt.message = f"{fault.code}: {fault}"
+            attempt.message = self._evidence.told(fault)
             attempt.screenshot = self._evidence.fault(pages.browser, f"batch-{attempt.batch_id}")
             is_lost = isinstance(fault, BrowserUnavailable | LoginFailed)
             if is_lost or (isinstance(fault, SiteUnreachable) and not self._has_begun_effect):

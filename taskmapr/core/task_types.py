@@ -131,7 +131,13 @@ class TaskContext(Protocol):
         """What the task has come to so far: its result, should it fail or be stopped."""
 
     def secret(self, name: str) -> str:
-        """A secret from the store by name. Blocks. Raises Permanent(`credentials_missing`)."""
+        """A secret from the store by name. Blocks. Raises Permanent(`credentials_missing`).
+
+        Lines, progress, questions and errors that repeat it say `[redacted]` in its place."""
+
+    def hide(self, secret: str) -> None:
+        """The same for a secret that comes from elsewhere. Call it before anything else that knows
+        the secret."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from taskmapr.settings.env import Env
 
-#: Of the demo site, on developers' machines only.
-_DEMO_USERNAME = "demo"
-_DEMO_PASSWORD = "approve-all-batches"  # noqa: S105 - opens a make-believe office
+#: Of the demo site, on developers' machines only: name and password.
+DEMO_CREDENTIALS = ("demo", "approve-all-batches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +58,8 @@ def esc_of(env: Env, *, public_url: str, is_prod: bool) -> EscSettings:
     username, password = env.text("ESC_USERNAME"), env.text("ESC_PASSWORD")
     is_demo = base_url.rstrip("/") == demo_url.rstrip("/")
     if not is_prod and (is_demo or not given_url):
-        username, password = username or _DEMO_USERNAME, password or _DEMO_PASSWORD
-    elsewhere = ("", "") if is_prod else (_DEMO_USERNAME, _DEMO_PASSWORD)
+        username, password = username or DEMO_CREDENTIALS[0], password or DEMO_CREDENTIALS[1]
+    elsewhere = ("", "") if is_prod else DEMO_CREDENTIALS
     return EscSettings(
         base_url=base_url,
         username=username,

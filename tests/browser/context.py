@@ -27,6 +27,7 @@ class RecordingContext:
     progressed: list[tuple[float, str]] = field(default_factory=list)
     pictures: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     files: dict[str, tuple[bytes, bool]] = field(default_factory=dict)
+    hidden: list[str] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
     partials: list[Any] = field(default_factory=list)
     #: What people said to everything; None: nothing yet.
@@ -73,3 +74,6 @@ class RecordingContext:
             return secret_read(name)
         except NotConfigured as error:
             raise Permanent("credentials_missing", error.detail) from None
+
+    def hide(self, secret: str) -> None:
+        self.hidden.append(secret)

@@ -25,7 +25,7 @@ from taskmapr.core.browser import (
 from taskmapr.core.errors import InvalidInput, TaskFailed
 from taskmapr.core.task_types import TaskInterrupted, task_types
 from taskmapr.foundation.telemetry.metrics import figures
-from taskmapr.settings.browser import EscSettings
+from taskmapr.settings.browser import DEMO_CREDENTIALS, EscSettings
 from tests.browser.context import RecordingContext
 from tests.browser.paper import Opener, PaperSite
 
@@ -349,6 +349,33 @@ def test_credentials_come_from_the_secret_store(ctx: RecordingContext, opener: O
     assert browser.secrets == {"#password"}
     assert browser.request.allowed_hosts == ("office.example.org", "sso.example.org")
     assert browser.is_closed
+
+
+@pytest.mark.req("TQ-30", "TQ-31")
+def test_credentials_of_the_environment_are_in_no_word_of_the_task(
+    ctx: RecordingContext, paper: PaperSite
+) -> None:
+    paper.states["1"] = "Locked for right"
+    paper.faults["2"] = ElementTimeout("it says: right")
+
+    result = work(ctx, 1, 2)
+
+    assert ctx.hidden == ["ann", "right"]
+    assert [batch["message"] for batch in result["batches"]] == [
+        "state Locked for [redacted]",
+        "element_timeout: it says: [redacted]",
+    ]
+
+
+def test_what_the_demo_site_tells_everybody_is_no_secret(
+    ctx: RecordingContext, paper: PaperSite, settings: Any
+) -> None:
+    name, paper.password = DEMO_CREDENTIALS
+    settings.ESC = replace(settings.ESC, username=name, password=paper.password)
+
+    work(ctx, 1)
+
+    assert ctx.hidden == []
 
 
 def test_unknown_and_disabled_sites_are_told(ctx: RecordingContext) -> None:

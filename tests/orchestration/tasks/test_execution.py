@@ -303,6 +303,26 @@ def test_secrets_are_read_by_name_and_masked(execute: Execute) -> None:
     assert ended.end == ("failed", "credentials_missing")
 
 
+@pytest.mark.req("TQ-30", "TQ-31")
+def test_what_a_function_hides_is_in_no_word_of_its_run(execute: Execute) -> None:
+    def work(params: Params, ctx: TaskContext) -> None:
+        for secret in ("sesame", "open sesame", ""):
+            ctx.hide(secret)
+        ctx.log("info", "with open sesame")
+        ctx.progress(10, "at sesame's")
+        ctx.effect_begin("opening by open sesame")
+        raise KeyError("not open sesame")
+
+    ended = execute(work)
+
+    assert ended.end == ("failed", "unhandled_exception")
+    assert ended.of("log")[0]["text"] == "with [redacted]"
+    assert "[redacted]" in ended.run.error_message
+    assert "sesame" not in str(ended.events) + ended.run.error_message
+    stack = Artifact.objects.get(role="private").file.read()
+    assert b"not [redacted]" in stack
+
+
 @pytest.mark.req("TQ-14")
 def test_a_file_is_kept_by_its_path(execute: Execute, tmp_path: Path) -> None:
     def work(params: Params, ctx: TaskContext) -> None:
