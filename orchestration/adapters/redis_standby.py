@@ -90,6 +90,11 @@ class RedisStandby:
             value: Any = self._client.get(_name(key))
             return None if value is None else value.decode()
 
+    def now(self) -> float:
+        with _reachable():
+            told: Any = self._client.time()
+        return float(told[0] + told[1] / 1_000_000)
+
 
 def _changed(
     pipe: Pipeline,

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from orchestration.models import BatchLease
 from orchestration.services.expiring_marks import mark_release, mark_take, run_is_open
+from taskmapr.foundation.postgres.clock import database_now
 
 
 def batch_lease_take(*, site: str, batch_id: str, run_id: UUID, until: datetime) -> bool:
@@ -28,6 +29,9 @@ def batch_lease_take(*, site: str, batch_id: str, run_id: UUID, until: datetime)
 
 @transaction.atomic
 def _row_take(site: str, batch_id: str, run_id: UUID, until: datetime) -> bool:
+    # From the clock of this process to the one that others read it by.
+    now = database_now()
+    until = now + (until - datetime.now(UTC))
     row = BatchLease.objects.select_for_update().filter(site=site, batch_id=batch_id).first()
     if row is None:
         try:
@@ -38,10 +42,10 @@ def _row_take(site: str, batch_id: str, run_id: UUID, until: datetime) -> bool:
         except IntegrityError:
             return False
         return True
-    is_anothers = row.run_id != run_id and row.expires_at > datetime.now(UTC)
+    is_anothers = row.run_id != run_id and row.expires_at > now
     if is_anothers and run_is_open(row.run_id):
         return False
-    row.run_id, row.taken_at, row.expires_at = run_id, datetime.now(UTC), until
+    row.run_id, row.taken_at, row.expires_at = run_id, now, until
     row.save(update_fields=["run_id", "taken_at", "expires_at"])
     return True
 

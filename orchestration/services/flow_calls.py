@@ -18,6 +18,7 @@ from orchestration.models.flow_call import FlowCallState
 from orchestration.services.pausing import approval_open
 from taskmapr.core import wired
 from taskmapr.core.errors import OutcomeUnknown, TimedOut
+from taskmapr.foundation.postgres.clock import database_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def _begun_before(run_id: UUID, token: str, limit_s: float, may_repeat: bool) ->
         raise OutcomeUnknown(
             "The workflow was called before, and nobody knows whether it took effect."
         )
-    call.token_hash, now = token_hash(token), _now()
+    call.token_hash, now = token_hash(token), database_now()
     call.sent_at, call.expires_at = now, now + timedelta(seconds=limit_s)
     call.save(update_fields=["token_hash", "sent_at", "expires_at"])
     return BegunCall(state="send", token=token, expires_at=call.expires_at)
@@ -73,7 +74,8 @@ def _begun_before(run_id: UUID, token: str, limit_s: float, may_repeat: bool) ->
 
 def _waiting(call: FlowCall) -> BegunCall:
     approval = approval_of(call)
-    if approval is None or approval.status != ApprovalStatus.OPEN or call.expires_at <= _now():
+    is_open = approval is not None and approval.status == ApprovalStatus.OPEN
+    if approval is None or not is_open or call.expires_at <= database_now():
         raise TimedOut("The workflow did not answer in time.")
     return BegunCall(state="waiting", approval_id=call.approval_id, expires_at=approval.expires_at)
 
@@ -92,7 +94,7 @@ def flow_call_wait(*, run_id: UUID, tool: str) -> BegunCall:
         asks=ApprovalAsks.FLOW,
         question={},
         tool=tool[:120],
-        wait=call.expires_at - _now(),
+        wait=call.expires_at - database_now(),
     )
     call.state, call.approval_id = FlowCallState.WAITING, approval.pk
     call.save(update_fields=["state", "approval_id"])
@@ -134,11 +136,3 @@ def _opened(call: FlowCall, run: Run) -> Any:
     if "sealed" in kept:
         kept = wired.ports().sealers.for_user(run.owner_id).open(kept["sealed"])
     return kept.get("value")
-
-
-def _now() -> datetime:
-    """The database's."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        now: datetime = cursor.fetchone()[0]
-    return now

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -40,6 +40,7 @@ class Claim:
     lease_token: int
     attempt: int
     created_at: datetime
+    #: By the clock of this process, which may differ from the database's.
     deadline_at: datetime
     #: The log so far. For a first attempt only run.created.
     events: list[Event]
@@ -71,7 +72,8 @@ FROM (
 ) AS free
 WHERE r.id = free.id
 RETURNING r.id, kind, owner_id, session_id, profile_id, input, model, request_id, subject, mode,
-  credential, max_attempts, lease_token, attempt, created_at, deadline_at, is_sealed, last_seq,
+  credential, max_attempts, lease_token, attempt, created_at,
+  extract(epoch FROM deadline_at - clock_timestamp())::float8, is_sealed, last_seq,
   (SELECT json_agg(json_build_array(e.seq, e.kind,
        (extract(epoch FROM e.at) * 1000000)::bigint, e.data) ORDER BY e.seq)::text
    FROM agent_run_events e WHERE e.run_id = r.id)
@@ -110,7 +112,7 @@ def leases_claim(*, run_ids: Collection[UUID], worker_id: str) -> dict[UUID, Cla
 def _claim(row: tuple[Any, ...]) -> Claim:
     (run_id, kind, owner, session, profile, stored, model, request_id, *rest) = row
     subject, mode, credential, max_attempts, token, attempt, *rest = rest
-    created_at, deadline_at, is_sealed, last_seq, log = rest
+    created_at, left_s, is_sealed, last_seq, log = rest
     sealer = wired.ports().sealers.for_user(owner) if is_sealed else None
     given = orjson.loads(stored) if isinstance(stored, str) else stored
     return Claim(
@@ -129,7 +131,7 @@ def _claim(row: tuple[Any, ...]) -> Claim:
         lease_token=token,
         attempt=attempt,
         created_at=created_at,
-        deadline_at=deadline_at,
+        deadline_at=datetime.now(UTC) + timedelta(seconds=left_s),
         events=_events(run_id, log, last_seq, sealer),
         sealer=sealer,
     )

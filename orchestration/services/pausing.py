@@ -20,6 +20,7 @@ from taskmapr.core import wired
 from taskmapr.core.errors import AlreadyFinished, AlreadyResolved, InvalidInput, NotFound
 from taskmapr.core.events import ApprovalResolved, RunResumed
 from taskmapr.core.run_state import PAUSED
+from taskmapr.foundation.postgres.clock import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -178,11 +179,11 @@ def _go_on(held: UnheldRun) -> None:
         held.append(_resolved_event(approval, held))
     if not held.state.open_approvals:
         held.append(RunResumed(by=_last_answerer(approvals)))
-        paused_at = next(e.at for e in reversed(held.events) if e.kind == "run.paused")
-        paused_for = datetime.now(UTC) - paused_at
+        now = database_now()
         if held.run.deadline_at is not None:
-            held.run.deadline_at += paused_for
-        held.run.enqueued_at = datetime.now(UTC)
+            # Since it asked, which is just before it paused: times of events are its worker's.
+            held.run.deadline_at += now - min(approval.created_at for approval in approvals)
+        held.run.enqueued_at = now
         held.run.save(update_fields=["deadline_at", "enqueued_at"])
         transaction.on_commit(partial(successors_enqueue, [held.run.pk]))
     if held.added:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from taskmapr.core.errors import AlreadyFinished, NoWorker, QueueUnavailable, Wo
 from taskmapr.core.events import ReasoningCompleted, RunRetrying
 from taskmapr.core.run_kinds import run_kind
 from taskmapr.core.run_state import QUEUED, RETRYING, RUNNING
+from taskmapr.foundation.postgres.clock import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def _recover(run_id: UUID, *, was_handed_back: bool) -> str:
 def _verdict(held: UnheldRun, was_handed_back: bool) -> Verdict | None:
     """How a lost run ends; None when another worker may go on with it."""
     kind = run_kind(held.run.kind)
-    if held.run.deadline_at is not None and held.run.deadline_at < datetime.now(UTC):
+    if held.run.deadline_at is not None and held.run.deadline_at < database_now():
         return Verdict(error=kind.time_over("The run took longer than it may."))
     # Going on after a pause is an attempt too, but nobody was lost.
     resumed = sum(event.kind == "run.resumed" for event in held.events)
@@ -112,7 +113,7 @@ def _retry(held: UnheldRun) -> None:
         held.append(ReasoningCompleted())
     if held.state.status == RUNNING:
         held.append(RunRetrying(attempt=held.run.attempt + 1, reason=WorkerLost.code))
-    held.run.enqueued_at = datetime.now(UTC)
+    held.run.enqueued_at = database_now()
     held.run.save(update_fields=["enqueued_at"])
     held.store()
 
@@ -123,7 +124,7 @@ def _queued_too_long() -> tuple[int, int]:
     A job is taken for lost only while its queue is empty: workers that are merely busy leave it
     there.
     """
-    now = datetime.now(UTC)
+    now = database_now()
     patience = timedelta(seconds=settings.TASKMAPR["no_worker_after_s"])
     # Its job may have been lost: it gets another one while there is still time to take it.
     queued = Run.objects.filter(
@@ -156,7 +157,7 @@ def _queue_state(queues: set[str]) -> tuple[set[str], dict[str, int]]:
 
 def _requeue(run_ids: list[UUID]) -> None:
     # Counted anew from here, so that one lost job is not replaced at every sweep.
-    Run.objects.filter(pk__in=run_ids).update(enqueued_at=datetime.now(UTC))
+    Run.objects.filter(pk__in=run_ids).update(enqueued_at=Now())
     try:
         runs_enqueue(run_ids)
     except QueueUnavailable:
@@ -190,7 +191,7 @@ def _free_waiting() -> int:
             status=QUEUED,
             enqueued_at__isnull=True,
             due_at__isnull=True,
-            created_at__lt=datetime.now(UTC) - STUCK_AFTER,
+            created_at__lt=Now() - STUCK_AFTER,
         )
         .values_list("session_id", flat=True)
         .distinct()

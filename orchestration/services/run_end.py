@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Now
 
 from orchestration.log.endings import Verdict
 from orchestration.log.unheld import RunHeld, run_take_unheld
@@ -71,7 +72,7 @@ def run_fail_unclaimed(*, run_id: UUID, error: TaskMaprError) -> bool:
     False, and nothing changes, when it is not so: somebody works on it, it waits for a person or
     for its turn, it ended, or it was queued (again) just now.
     """
-    limit = datetime.now(UTC) - timedelta(seconds=settings.TASKMAPR["no_worker_after_s"])
+    limit = Now() - timedelta(seconds=settings.TASKMAPR["no_worker_after_s"])
     unclaimed = Run.objects.filter(
         pk=run_id, status__in=(QUEUED, RETRYING), enqueued_at__lte=limit
     ).select_for_update()

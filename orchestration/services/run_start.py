@@ -126,7 +126,7 @@ WITH run AS (
   VALUES (%(id)s, %(kind)s, %(owner)s, %(session)s, %(profile)s, %(profile_version)s, 'queued',
       %(sealed)s, %(input)s::jsonb, %(model)s, %(queue)s, %(request_id)s, %(subject)s, %(mode)s,
       %(credential)s, %(priority)s, %(max_attempts)s, %(timeout_s)s, %(due_at)s, 1, %(at)s,
-      CASE WHEN %(waiting)s THEN NULL ELSE %(at)s END)
+      CASE WHEN %(waiting)s THEN NULL ELSE now() END)
   RETURNING id
 ), event AS (
   INSERT INTO agent_run_events (run_id, seq, kind, data, at)

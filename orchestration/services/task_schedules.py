@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
@@ -26,6 +26,7 @@ from taskmapr.core.errors import (
 from taskmapr.core.ids import uuid7
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FINAL_STATUSES
+from taskmapr.foundation.postgres.clock import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def task_schedule_begin(*, schedule_id: int, asked_by: str = "") -> UUID | None:
         except TaskMaprError as error:
             logger.warning("task schedule %s: %s", schedule.name, error.detail)
             return None
-        schedule.last_begun_at = datetime.now(UTC)
+        schedule.last_begun_at = database_now()
         schedule.save(update_fields=["last_begun_at"])
     try:
         run_start(new)
@@ -140,7 +141,7 @@ def _reason_not_to(schedule: TaskSchedule, *, is_asked: bool) -> str | None:
         return None
     # A second beat, or a job that is delivered again, tells of the same moment.
     apart = timedelta(seconds=(schedule.every_s or 60) / 2)
-    is_same = datetime.now(UTC) - schedule.last_begun_at < apart
+    is_same = database_now() - schedule.last_begun_at < apart
     return "this moment has had its task" if is_same else None
 
 

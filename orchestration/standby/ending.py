@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +25,7 @@ from orchestration.standby.rows import (
     on_known_run,
     standby_enqueue,
     standby_events,
+    standby_now,
     standby_run,
     time_of,
 )
@@ -60,7 +60,7 @@ def standby_fail_unclaimed(*, run_id: UUID) -> bool:
 
     def is_unclaimed(run: RunRow) -> bool:
         since = run["enqueued_at"]
-        return run["status"] == QUEUED and since is not None and since + limit <= time.time()
+        return run["status"] == QUEUED and since is not None and since + limit <= standby_now()
 
     return standby_end(run_id, Verdict(error=NoWorker()), when=is_unclaimed)
 
@@ -97,7 +97,7 @@ def _looked_after(run_id: UUID, run: RunRow) -> bool:
 def _is_overdue(run: RunRow) -> bool:
     """A worker's slots may be full; a job is taken for lost only when this is over, twice."""
     patience = 2 * settings.TASKMAPR["no_worker_after_s"]
-    return run["enqueued_at"] is not None and run["enqueued_at"] + patience <= time.time()
+    return run["enqueued_at"] is not None and run["enqueued_at"] + patience <= standby_now()
 
 
 def _requeue(run_id: UUID) -> None:
@@ -106,7 +106,7 @@ def _requeue(run_id: UUID) -> None:
     def again(run: RunRow) -> bool:
         is_due = run["status"] == QUEUED and _is_overdue(run)
         if is_due:
-            run["enqueued_at"] = time.time()
+            run["enqueued_at"] = standby_now()
         return is_due
 
     if on_known_run(run_id, again):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ from orchestration.standby.rows import (
     on_known_run,
     on_run,
     standby_events,
+    standby_now,
     time_of,
 )
 from taskmapr.core import wired
@@ -47,7 +48,7 @@ def standby_lease_claim(*, run_id: UUID, worker_id: str) -> Claim | None:
     limit_s = setup.profile.run_timeout_s or settings.TASKMAPR["run_timeout_s"]
 
     def take(run: RunRow) -> RunRow | None:
-        now = time.time()
+        now = standby_now()
         if run["status"] != QUEUED or run["enqueued_at"] is None or run["lease_until"] > now:
             return None
         run |= {
@@ -76,7 +77,7 @@ def standby_lease_claim(*, run_id: UUID, worker_id: str) -> Claim | None:
         lease_token=run["lease_token"],
         attempt=run["attempt"],
         created_at=time_of(record["created_at"]),
-        deadline_at=time_of(run["deadline_at"]),
+        deadline_at=datetime.now(UTC) + timedelta(seconds=limit_s),
         events=standby_events(run_id, 0),
         sealer=None,
         standby=setup,
@@ -89,7 +90,7 @@ def standby_leases_renew(*, worker_id: str, run_ids: Collection[UUID]) -> set[UU
     def renew(run: RunRow) -> bool:
         is_ours: bool = run["lease_owner"] == worker_id
         if is_ours:
-            run["lease_until"] = time.time() + settings.TASKMAPR["lease_ttl_s"]
+            run["lease_until"] = standby_now() + settings.TASKMAPR["lease_ttl_s"]
         return is_ours
 
     return {run_id for run_id in run_ids if on_known_run(run_id, renew)}
@@ -188,7 +189,7 @@ def _next_in(document: Document) -> list[UUID]:
     if not open_runs or any(run["enqueued_at"] is not None for run in open_runs.values()):
         return []
     run_id, run = next(iter(open_runs.items()))
-    run["enqueued_at"] = time.time()
+    run["enqueued_at"] = standby_now()
     return [UUID(run_id)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
@@ -58,7 +57,12 @@ def is_open(run: RunRow) -> bool:
 
 
 def is_unheld(run: RunRow) -> bool:
-    return bool(run["lease_until"] <= time.time())
+    return not run["lease_owner"] or bool(run["lease_until"] <= standby_now())
+
+
+def standby_now() -> float:
+    """The time by which leases and waits begin and end, in whatever process."""
+    return wired.ports().standby.now()
 
 
 def time_of(seconds: float) -> datetime:

@@ -25,6 +25,7 @@ from orchestration.standby.rows import (
     is_unheld,
     message_document,
     standby_enqueue,
+    standby_now,
 )
 from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable, SessionBusy, SessionForbidden
@@ -112,7 +113,7 @@ def _begin(
         raise SessionBusy
     document["runs"][str(new.run_id)] = {
         "status": QUEUED,
-        "enqueued_at": None if open_runs else at.timestamp(),
+        "enqueued_at": None if open_runs else standby_now(),
         "lease_owner": "",
         "lease_token": 0,
         "lease_until": 0.0,

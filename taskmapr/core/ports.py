@@ -552,6 +552,9 @@ class StandbyStore(Protocol):
 
     def recall(self, key: str) -> str | None: ...
 
+    def now(self) -> float:
+        """The store's clock, by which all processes go: seconds since 1970."""
+
 
 # Signals between processes -----------------------------------------------------------------------
 
