@@ -52,6 +52,8 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 ROOT_URLCONF = "taskmapr.urls"
 ASGI_APPLICATION = "taskmapr.asgi.application"
 AUTH_USER_MODEL = "users.User"
+#: Who signs in without having come from a page (a bookmark of the sign-in page) goes there.
+LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

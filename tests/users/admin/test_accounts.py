@@ -169,6 +169,13 @@ def test_cyd_sees_the_sign_in_page_only(cyd):
         assert "/admin/login/" in response.headers["Location"]
 
 
+@pytest.mark.req("OV-06")
+def test_who_signs_in_at_a_bookmark_of_the_sign_in_page_sees_the_admin(root):
+    form = {"username": root.email, "password": "an operator's password"}
+    answer = Client().post("/admin/login/", form)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
+
+
 def test_accounts_cannot_be_deleted_past_the_service(admin, ada):
     assert admin.post(f"/admin/users/user/{ada.pk}/delete/", {"post": "yes"}).status_code == 403
     page = admin.get("/admin/users/user/").content.decode()
