@@ -29,6 +29,13 @@ def test_it_lists_every_variable_that_is_read_and_no_other() -> None:
 
 
 @pytest.mark.req("OV-60")
+def test_it_lists_each_variable_once() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    names = [line.partition("=")[0] for line in lines if "=" in line and line[0] != "#"]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.req("OV-60")
 def test_only_the_settings_read_the_environment() -> None:
     """The commands that prepare an environment for other processes are the exception."""
     apart = {"taskmapr/settings", "taskmapr/stack", "taskmapr/asgi.py", "taskmapr/celery.py"}
