@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('scope', models.CharField(choices=[('user', 'Each user'), ('key', 'Each API key'), ('everybody', 'Everybody together')], default='user', max_length=10)),
-                ('pattern', models.CharField(default='*', help_text='An intent, task.<type>, or overlay; * at the end matches any end: memory.*', max_length=200, verbose_name='what')),
+                ('pattern', models.CharField(default='*', help_text='An intent, task. and a type of task, or overlay; * stands for any end: memory.*', max_length=200, verbose_name='what')),
                 ('period', models.CharField(choices=[('day', 'Day'), ('month', 'Month')], default='day', max_length=5)),
                 ('max_calls', models.PositiveBigIntegerField(blank=True, null=True, verbose_name='calls')),
                 ('max_tokens', models.PositiveBigIntegerField(blank=True, null=True, verbose_name='tokens')),

@@ -43,7 +43,7 @@ class Quota(models.Model):
         "what",
         max_length=200,
         default="*",
-        help_text="An intent, task.<type>, or overlay; * at the end matches any end: memory.*",
+        help_text="An intent, task. and a type of task, or overlay; * stands for any end: memory.*",
     )
     period = models.CharField(max_length=5, choices=QuotaPeriod, default=QuotaPeriod.DAY)
     max_calls = models.PositiveBigIntegerField("calls", null=True, blank=True)

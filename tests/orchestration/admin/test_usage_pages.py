@@ -45,6 +45,12 @@ def test_a_quota_is_made_and_shows_what_is_used(root: Client, ada: User) -> None
 
 
 @pytest.mark.req("IN-47")
+def test_help_has_no_part_that_the_browser_takes_for_a_tag(root: Client) -> None:
+    texts = [str(field.help_text) for field in Quota._meta.fields]
+    assert [text for text in texts if "<" in text] == []
+
+
+@pytest.mark.req("IN-47")
 def test_the_ledger_is_a_chart_and_a_list(root: Client, ada: User) -> None:
     account = Account(
         day=datetime.now(UTC).date(),
