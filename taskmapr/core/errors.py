@@ -559,9 +559,18 @@ class ToolServerUnavailable(Unavailable):
 
 
 class CircuitOpen(Unavailable):
-    """The service failed several times in a row and is left alone for a while."""
+    """The service failed several times in a row and is left alone for a while.
+
+    `details.retry_after_s` is the header as well, so that an error which a log carried asks for
+    the same pause as the one that was raised.
+    """
 
     code, title = "circuit_open", "Circuit open"
+
+    def __init__(self, detail: str | None = None, **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        if (wait_s := self.details.get("retry_after_s")) is not None:
+            self.headers["Retry-After"] = str(wait_s)
 
 
 class NotConfigured(Unavailable):

@@ -132,8 +132,7 @@ async def _enter(service: str, within_s: float, remembers_s: float) -> str:
     wait_s = max(1, -(-int(wait_ms) // 1000))
     raise CircuitOpen(
         f"{service} failed several times and is left alone for {wait_s} s.",
-        details={"service": service},
-        headers={"Retry-After": str(wait_s)},
+        details={"service": service, "retry_after_s": wait_s},
     )
 
 
