@@ -7,12 +7,14 @@ from typing import Any
 
 import django
 
+from taskmapr.foundation.collector import collector_settle, collector_spare
+
+collector_spare()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
 django.setup(set_prefix=False)
 
 # After Django's set-up, which these need.
 from taskmapr.foundation.bodies import body_limited  # noqa: E402
-from taskmapr.foundation.collector import collector_settle  # noqa: E402
 from taskmapr.foundation.request_signals import start_signals_quiet  # noqa: E402
 from taskmapr.foundation.request_threads import LendingHandler  # noqa: E402
 from taskmapr.foundation.telemetry.access_logs import access_logs_mask  # noqa: E402

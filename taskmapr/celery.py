@@ -9,6 +9,7 @@ from celery import Celery
 from celery.signals import worker_init, worker_shutdown
 
 from taskmapr.foundation.broker import transport_install
+from taskmapr.foundation.collector import collector_spare
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
 
@@ -23,6 +24,7 @@ def _begin(**_: Any) -> None:
     """Before the first job: the loop that carries runs must be there."""
     from orchestration.execution.executor import executor_start  # noqa: PLC0415 - needs Django
 
+    collector_spare()
     executor_start(app.amqp.queues.consume_from)
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from asgiref.sync import SyncToAsync, async_to_sync
 
+from taskmapr.foundation.collector import collector_settle, collector_spare
 from tests.servers import Servers, schema_hash
 
+collector_spare()
 servers = Servers.of_this_run()
 os.environ |= {
     "ENV": "test",
@@ -36,6 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start processes come first: begun last, a long one would keep one worker busy
     while the other had nothing left to do."""
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
+def pytest_collection_finish() -> None:
+    """All that is imported and collected by now stays."""
+    collector_settle()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,8 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
+from taskmapr.foundation.collector import collector_spare
+
 
 def main() -> None:
+    collector_spare()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
     try:
         # A command is one thread: it needs no pool, which would hide why it cannot connect.

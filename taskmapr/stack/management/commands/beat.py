@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from taskmapr.celery import app
 from taskmapr.stack.beat_lock import BeatLock
 from taskmapr.stack.checks import refuse_unsafe_start
+from taskmapr.stack.orderly_beat import OrderlyBeat
 
 logger = logging.getLogger("taskmapr.beat")
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         lock = BeatLock()
         lock.take()
         lock.watch(_leave)
-        app.Beat(loglevel="WARNING", quiet=True).run()
+        OrderlyBeat(app=app, loglevel="WARNING", quiet=True).run()
 
 
 def _leave() -> None:
