@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.contrib import admin
@@ -18,6 +18,7 @@ from orchestration.models import ApprovalOutcome, BatchApproval, BatchLease
 from orchestration.services.batch_leases import batch_lease_free
 from taskmapr.foundation.admin import ReadOnlyAdmin, confirmed_action
 from taskmapr.foundation.badges import link, status_badge, two_lines, when
+from taskmapr.foundation.csv_cells import csv_cell
 from taskmapr.foundation.figures import NONE, short_id
 
 _COLOURS: Final = {
@@ -35,8 +36,6 @@ _COLUMNS: Final = (
     "screenshot",
     "confirmed_by",
 )
-#: Programs that open such files take these for the beginning of a formula.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @confirmed_action(
@@ -149,9 +148,4 @@ def _lines(rows: QuerySet[BatchApproval]) -> Iterator[str]:
     writer = csv.writer(_Line())
     yield writer.writerow(_COLUMNS)
     for row in rows.iterator(chunk_size=500):
-        yield writer.writerow([_plain(getattr(row, name)) for name in _COLUMNS])
-
-
-def _plain(value: Any) -> str:
-    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+        yield writer.writerow([csv_cell(getattr(row, name)) for name in _COLUMNS])

@@ -16,6 +16,7 @@ from orchestration.models import Run
 from orchestration.selectors.tasks import tasks_told
 from taskmapr.core.run_kinds import TASK
 from taskmapr.foundation.admin import confirmed_action
+from taskmapr.foundation.csv_cells import csv_cell
 
 #: Tasks in one table.
 EXPORT_MAX: Final = 5_000
@@ -32,8 +33,6 @@ COLUMNS: Final = (
     "duration_ms",
     "message",
 )
-#: Spreadsheets take what begins so for a formula.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @confirmed_action(
@@ -63,9 +62,5 @@ def export_tasks(model_admin: Any, request: HttpRequest, queryset: QuerySet[Run]
             body = result.body(now=now, with_logs=False)
             error = (body["error"] or {}).get("code", "")
             row = [*(body[name] for name in COLUMNS), error, task.owner.email]
-            table.writerow([_harmless(cell) for cell in row])
+            table.writerow([csv_cell(cell) for cell in row])
     return response
-
-
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
