@@ -30,6 +30,11 @@ def test_the_credential_knows_types_and_intents(ada: User) -> None:
     assert (free.intents, free.task_types) == (None, None)
 
 
+def test_tools_of_servers_are_named_as_they_are_listed(ada: User) -> None:
+    names = ("mcp:docs/search", "mcp:shop/*")
+    assert principal_of_key(_key(ada, intents=names))[1].intents == names
+
+
 @pytest.mark.parametrize(
     ("address", "is_in"),
     [("10.1.2.3", True), ("11.1.2.3", False), ("2001:db8::1", True), ("2001:db9::1", False)],

@@ -21,7 +21,7 @@ from taskmapr.users.models import ApiKey, User
 from taskmapr.users.scopes import Scope
 
 PREFIX: Final = "tm_"
-_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,198}\*?|\*")
+_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,198}\*?|\*")
 #: Characters of a key that may be shown afterwards.
 _SHOWN: Final = len(PREFIX) + 6
 #: `last_used_at` is at most so old while a key is in use.
