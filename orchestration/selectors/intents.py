@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -162,7 +163,7 @@ def offer_for(caller: Caller) -> Offer:
     tools = agent_tools()
     return Offer(
         agent=lambda name: _agent(name, tools, caller),
-        mcp=_mcp,
+        mcp=partial(_mcp, caller=caller),
         mapped=_mapped,
         names=_Names(caller),
         rules=rules_known(),
@@ -188,15 +189,19 @@ def _agent(name: str, tools: Mapping[str, ToolSpec], caller: Caller) -> str | No
     return f"tool {name}" if name in tools else None
 
 
-def _mcp(name: str) -> str | None:
-    target = mcp_resolve(name, tools_known())
+def _mcp(name: str, caller: Caller) -> str | None:
+    try:
+        target = mcp_resolve(name, tools_known(), caller.permits)
+    except UnknownIntent:
+        # Like any other name that is not there: what is, is told as far as the caller may run it.
+        return None
     return f"MCP {target.name}" if target is not None else None
 
 
-def _mcp_clear(name: str) -> str | None:
+def _mcp_clear(name: str, caller: Caller) -> str | None:
     """The same for lists: what MCP servers call alike must not hide everything else."""
     try:
-        return _mcp(name)
+        return _mcp(name, caller)
     except TaskMaprError:
         return None
 
@@ -291,7 +296,7 @@ def intents_for(caller: Caller) -> list[IntentTool]:
 
 def intent_modes(line: IntentTool, caller: Caller, offer: Offer) -> list[str]:
     """The mode that `auto` takes, then the others; none in which the name means several things."""
-    offer = replace(offer, mcp=_mcp_clear)
+    offer = replace(offer, mcp=partial(_mcp_clear, caller=caller))
     modes = modes_of(line.name, user_id=caller.user_id, offer=offer)
     first = mode_choose(line.name, "auto", user_id=caller.user_id, offer=offer).mode
     return [first, *(mode for mode in modes if mode != first)]

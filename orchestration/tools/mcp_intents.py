@@ -65,11 +65,14 @@ class McpTarget:
 # Choosing ----------------------------------------------------------------------------------------
 
 
-def mcp_resolve(intent: str, known: KnownTools) -> McpTarget | None:
+def mcp_resolve(
+    intent: str, known: KnownTools, may_use: Callable[[str], bool] = lambda name: True
+) -> McpTarget | None:
     """What an intent means among these tools. Pure. None: it is no name of ours.
 
-    Raises UnknownIntent (no such server), ToolNotAllowed (the server is there, and operators allow
-    no such tool of it) and AmbiguousIntent (a bare name that several servers have).
+    `may_use`: of which tools, by their full names, whoever asks may be told. Raises UnknownIntent
+    (no such server), ToolNotAllowed (the server is there, and operators allow no such tool of it)
+    and AmbiguousIntent (a bare name that several servers have).
     """
     if intent == TOOLS:
         return McpTarget(kind="tools", name=TOOLS)
@@ -77,7 +80,7 @@ def mcp_resolve(intent: str, known: KnownTools) -> McpTarget | None:
         return McpTarget(kind="servers", name=SERVERS)
     if intent.startswith(("mcp.", "mcp:")):
         return _named(intent, known)
-    return _bare(intent, known)
+    return _bare(intent, known, may_use)
 
 
 def _named(intent: str, known: KnownTools) -> McpTarget:
@@ -85,22 +88,20 @@ def _named(intent: str, known: KnownTools) -> McpTarget:
     name = parts["server"] if parts else ""
     server = next((server for server in known.servers if server.name == name), None)
     if parts is None or server is None:
-        raise UnknownIntent(
-            f"There is no MCP server of this name: {intent}",
-            details={"available": sorted(server.name for server in known.servers)},
-        )
+        raise UnknownIntent(f"There is no MCP server of this name: {intent}")
     for tool in known.of_servers:
         if tool.server_id == server.pk and tool.remote_name == parts["tool"]:
             return _target(tool, server)
     raise ToolNotAllowed(f"Operators allow no tool {parts['tool']!r} of the server {name}.")
 
 
-def _bare(intent: str, known: KnownTools) -> McpTarget | None:
+def _bare(intent: str, known: KnownTools, may_use: Callable[[str], bool]) -> McpTarget | None:
     found = [tool for tool in known.of_servers if tool.remote_name == intent]
     if len(found) > 1:
-        choices = sorted(_full_name(tool, tool.server) for tool in found if tool.server)
+        names = (_full_name(tool, tool.server) for tool in found if tool.server)
+        choices = sorted(filter(may_use, names))
         raise AmbiguousIntent(
-            f"Several servers have a tool {intent!r}: {', '.join(choices)}.",
+            f"Several servers have a tool {intent!r}: {', '.join(choices) or 'name one in full'}.",
             details={"choices": choices},
         )
     if not found or found[0].server is None:

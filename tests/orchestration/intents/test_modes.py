@@ -14,6 +14,8 @@ from orchestration.selectors.task_types import catalogues
 from taskmapr.core.task_types import TaskType, task_types
 from taskmapr.core.tools import ToolContext, ToolRegistry, tool
 from taskmapr.foundation.http import breakers
+from taskmapr.users.models import User
+from taskmapr.users.services.api_keys import KeyBounds, api_key_issue
 from tests.flowengine import Reply, playing
 from tests.orchestration.intents.conftest import Call, Worker
 
@@ -247,12 +249,7 @@ def test_intents_are_listed(call: Call) -> None:
 def test_a_name_that_means_several_things_spoils_no_list(call: Call, orchestrate: Call) -> None:
     """Two servers have a tool that is called like a mapped flow."""
     FlowMapping.objects.create(pattern="search", engine="n8n")
-    for name in ("docs", "shop"):
-        server = McpServer.objects.create(name=name, is_enabled=True)
-        Tool.objects.create(
-            name=f"mcp:{name}.search", server=server, remote_name="search", is_enabled=True
-        )
-    fresh.clear()
+    _two_servers_that_search()
 
     answer = call("GET", "/intents")
 
@@ -261,6 +258,35 @@ def test_a_name_that_means_several_things_spoils_no_list(call: Call, orchestrate
     assert by_name["search"] == ["flow"]
     assert by_name["mcp:docs/search"] == ["mcp"]
     assert orchestrate("search").json["code"] == "ambiguous_intent"
+
+
+def _two_servers_that_search() -> None:
+    for name in ("docs", "shop"):
+        server = McpServer.objects.create(name=name, is_enabled=True)
+        Tool.objects.create(
+            name=f"mcp:{name}.search", server=server, remote_name="search", is_enabled=True
+        )
+    fresh.clear()
+
+
+@pytest.mark.req("IN-06", "IN-26")
+@pytest.mark.parametrize("intent", ["mcp.nosuch.search", "search"])
+@pytest.mark.parametrize("mode", ["auto", "mcp"])
+def test_servers_are_told_to_those_who_may_use_them(
+    orchestrate: Call, ada: User, intent: str, mode: str
+) -> None:
+    _two_servers_that_search()
+    bounds = KeyBounds(intents=("mcp:docs/*", "search"))
+    key = api_key_issue(user_id=ada.pk, name="k", scopes=("intents:run",), bounds=bounds)
+
+    limited = orchestrate(intent, mode=mode, user=None, x_api_key=key.text)
+    every = orchestrate(intent, mode=mode)
+
+    codes = {"mcp.nosuch.search": (404, "unknown_intent"), "search": (409, "ambiguous_intent")}
+    assert (limited.status, limited.json["code"]) == codes[intent]
+    assert "mcp:docs/search" in limited.json["error"]
+    assert b"shop" not in limited.body
+    assert "mcp:shop/search" in every.json["error"]
 
 
 @pytest.mark.req("IN-15", "IN-03")

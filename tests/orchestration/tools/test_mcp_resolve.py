@@ -60,7 +60,20 @@ def test_a_server_that_is_not_there_is_unknown(intent: str) -> None:
     with pytest.raises(UnknownIntent) as refused:
         mcp_resolve(intent, BOTH)
 
-    assert refused.value.details == {"available": ["docs", "web-shop"]}
+    # Which there are is not for everybody.
+    assert "docs" not in f"{refused.value.detail} {refused.value.details}".replace(intent, "")
+
+
+@pytest.mark.req("IN-06")
+def test_only_choices_that_one_may_use_are_told() -> None:
+    with pytest.raises(AmbiguousIntent) as refused:
+        mcp_resolve("search", BOTH, lambda name: name.startswith("mcp:docs/"))
+    assert refused.value.details == {"choices": ["mcp:docs/search"]}
+    assert "web-shop" not in refused.value.detail
+
+    with pytest.raises(AmbiguousIntent, match="name one in full") as refused:
+        mcp_resolve("search", BOTH, lambda name: False)
+    assert refused.value.details == {"choices": []}
 
 
 @pytest.mark.req("IN-26")
