@@ -63,6 +63,10 @@ class Live:
             if run_id not in self.announcements.run_ids:
                 await self._signals.readers_gone(run_id)
 
+    async def has_ended(self, run_id: UUID) -> bool:
+        """See LogReader.has_ended."""
+        return await self._reader.has_ended(run_id)
+
     async def close(self) -> None:
         self._marking.cancel()
         with suppress(asyncio.CancelledError):

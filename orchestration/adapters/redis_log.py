@@ -123,6 +123,14 @@ class RedisLog:
             raise QueueUnavailable("The live log cannot be read.") from error
         return [fields[b"e"] for _, fields in entries]
 
+    async def last(self, run_id: UUID) -> bytes | None:
+        try:
+            entries: Any = await self._client.xrevrange(stream_key(run_id), count=1)
+        except (RedisError, OSError) as error:
+            _unless_cancelled()
+            raise QueueUnavailable("The live log cannot be read.") from error
+        return entries[0][1][b"e"] if entries else None
+
     def _remember(self, parcels: Sequence[Parcel]) -> None:
         for parcel in parcels:
             if parcel.is_terminal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.http.response import HttpResponseBase
@@ -12,6 +13,7 @@ from rest_framework.views import APIView
 from orchestration.api import intents_described as described
 from orchestration.api.asking import credential_of, name_of, user_of
 from orchestration.api.intents import stream_of
+from orchestration.api.settling import settled
 from orchestration.api.streams import event_id_of
 from orchestration.dialects.orchestrate import job_body
 from orchestration.selectors.deliveries import callback_summaries, callback_summary
@@ -19,6 +21,7 @@ from orchestration.selectors.jobs import PAGE, PAGE_MAX, Job, Reader, job_find, 
 from orchestration.services.deliveries import delivery_redeliver
 from orchestration.services.run_end import run_cancel
 from taskmapr.core.errors import EventsExpired, InvalidInput
+from taskmapr.core.run_state import FINAL_STATUSES
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
 from taskmapr.users.authentication import QueryTokenPrincipal
@@ -45,14 +48,25 @@ class JobsApi(APIView):
         return Response({"jobs": listed, "next_cursor": following})
 
 
-class JobApi(APIView):
+class JobApi(StreamingAPIView):
     """One job."""
 
     required_scope = Scope.INTENTS_RUN
 
     @described.JOB
-    def get(self, request: Request, job_id: str) -> Response:
-        return Response(told(job_find(job_id, reader_of(request))))
+    async def get(self, request: Request, job_id: str) -> HttpResponseBase:
+        reader = reader_of(request)
+
+        def look() -> tuple[Job, dict[str, Any]]:
+            job = job_find(job_id, reader)
+            return job, told(job)
+
+        _, body = await settled(
+            partial(in_database, look),
+            run_id=lambda found: found[0].run_id,
+            is_over=lambda found: found[0].row.status in FINAL_STATUSES,
+        )
+        return Response(body)
 
 
 class JobCancelApi(APIView):

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from orchestration.api import described_tasks as described
 from orchestration.api.asking import idempotency_key_of, name_of, user_of
+from orchestration.api.settling import settled
 from orchestration.api.task_orders import order_of
 from orchestration.dialects.task_result import moment_of
 from orchestration.models import Run
@@ -120,12 +121,16 @@ class TaskResultApi(TaskView):
     @described.RESULT
     async def get(self, request: Request, task_id: str) -> HttpResponseBase:
         query = request.query_params
-        body = await self.ask(
+        look = partial(
+            self.ask,
             _result,
             request,
             task_id,
             with_logs=query.get("logs", "1") not in ("0", "false"),
             after_seq=_whole(query.get("after_seq"), "after_seq", default=0, most=2**62),
+        )
+        body = await settled(
+            look, run_id=lambda body: UUID(body["task_id"]), is_over=lambda body: body["ready"]
         )
         return Response(body, headers={"Cache-Control": "no-store"})
 
@@ -197,7 +202,11 @@ class TaskRetryApi(AssigningView):
 
     @described.RETRY
     async def post(self, request: Request, task_id: str) -> HttpResponseBase:
-        task = await self.ask(_retryable, request, task_id)
+        task = await settled(
+            partial(self.ask, _retryable, request, task_id),
+            run_id=lambda task: task.pk,
+            is_over=lambda task: task.is_final,
+        )
         key, run_id = idempotency_key_of(request), uuid7()
         by = _ordering(request, owner_id=task.owner_id)
         return await self.assigned(

@@ -27,6 +27,8 @@ from taskmapr.foundation.telemetry.outages import REDIS
 #: Bodies that may wait in one subscription before the reader is told to read again instead.
 BACKLOG: Final = 512
 POLL_S: Final = 1.0
+#: A look at the newest event takes at most this long: it only saves a reader from an old answer.
+LOOK_S: Final = 0.25
 CONNECT_S: Final = 2.0
 #: While Redis is away it is tried this often.
 RETRY_S: Final = 0.2
@@ -288,6 +290,16 @@ class LogReader:
                     yield []
         finally:
             await self.announcements.unsubscribe(own)
+
+    async def has_ended(self, run_id: UUID) -> bool:
+        """Whether the fast lane has the run's end, which Postgres may not have yet. False while
+        nobody knows."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                body = await self._transport.last(run_id)
+        except (QueueUnavailable, TimeoutError):
+            return False
+        return body is not None and unpack(run_id, body)[-1].kind == "run.finished"
 
     async def _next(
         self, subscription: Subscription, cursor: int, sealer: Sealer | None, idle_s: float

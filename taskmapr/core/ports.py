@@ -489,6 +489,9 @@ class LogTransport(Protocol):
     async def read(self, run_id: UUID, after: int) -> list[bytes]:
         """Bodies that hold events with seq > after, in order; the first may begin earlier."""
 
+    async def last(self, run_id: UUID) -> bytes | None:
+        """The newest body, if there is one. Raises QueueUnavailable."""
+
 
 class LogTransportSync(Protocol):
     """The same fast lane for services that append for a run which nobody holds."""

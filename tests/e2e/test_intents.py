@@ -162,6 +162,15 @@ def test_a_key_of_the_client_is_for_one_body(stack: Stack) -> None:
     assert (other.status, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
+@pytest.mark.req("IN-09", "IN-10")
+def test_a_job_that_was_answered_is_over_for_whoever_looks_next(stack: Stack) -> None:
+    for n in range(10):
+        told = orchestrate(stack, "my.operation", {"param1": "next", "param2": n}).json()
+        if told["status"] == "success":
+            seen = job(stack, told["job_id"], web=1)
+            assert (seen["status"], seen["result"]) == ("success", told["result"])
+
+
 @pytest.mark.req("IN-S8")
 def test_a_workflow_gets_what_it_needs_and_its_answer_is_the_result(
     stack: Stack, engine: Receiver

@@ -58,6 +58,11 @@ class Way:
             raise QueueUnavailable
         return list(self.live)
 
+    async def last(self, run_id: UUID) -> bytes | None:
+        if not self.is_up:
+            raise QueueUnavailable
+        return self.live[-1] if self.live else None
+
     async def read_stored(self, run_id: UUID, after: int, sealer: Any) -> list[Event]:
         self.asked += 1
         return [event for event in self.stored if event.seq > after]
@@ -69,6 +74,19 @@ class Way:
 async def collect(way: Way, after: int = 0, **how: Any) -> list[int]:
     batches = way.reader().follow(RUN, after=after, idle_s=0.005, **how)
     return [event.seq async for batch in batches for event in batch]
+
+
+@pytest.mark.req("OV-02", "IN-09")
+async def test_the_end_is_known_before_postgres_has_it() -> None:
+    events = log_of(3)
+    way = Way()
+    assert not await way.reader().has_ended(RUN)
+    way.live = [body_of(events[:-1])]
+    assert not await way.reader().has_ended(RUN)
+    way.live.append(body_of(events[-1:]))
+    assert await way.reader().has_ended(RUN)
+    way.is_up = False
+    assert not await way.reader().has_ended(RUN)
 
 
 FATE = st.tuples(
