@@ -17,7 +17,7 @@ from billing.policy import QuotaPolicy
 from orchestration.adapters.browser_downloads import downloads_prune
 from orchestration.adapters.celery_queue import CeleryQueue
 from orchestration.adapters.mcp_absent import NoToolServers
-from orchestration.adapters.model_routes import RoutedModel, adapter_of, address_of
+from orchestration.adapters.model_routes import RoutedModel, adapter_of, address_of, service_of
 from orchestration.adapters.ollama import ollama_models
 from orchestration.adapters.prices import TablePriceBook
 from orchestration.adapters.redis_log import RedisLog, RedisLogSync, channel_name
@@ -185,13 +185,16 @@ def _embedder() -> Embedder | None:
         return None
     # Both bring an HTTP client, which processes without an embedding model do without.
     from memory.adapters.embeddings import HttpEmbedder  # noqa: PLC0415
+    from memory.adapters.guarded_embeddings import GuardedEmbedder  # noqa: PLC0415
     from memory.adapters.litellm_embeddings import LiteLLMEmbedder  # noqa: PLC0415
 
     is_openai = "/" not in model or model.startswith("openai/")
     base_url = own["openai_base_url"] if is_openai else ""
     endpoint = ModelEndpoint(model=model, base_url=base_url)
     if adapter_of(endpoint) == "litellm":
-        return LiteLLMEmbedder(model=model)
-    address, name = address_of(endpoint)
-    key = own["openai_api_key"] if is_openai else ""
-    return HttpEmbedder(address=address, model=name, api_key=key)
+        made: Embedder = LiteLLMEmbedder(model=model)
+    else:
+        address, name = address_of(endpoint)
+        key = own["openai_api_key"] if is_openai else ""
+        made = HttpEmbedder(address=address, model=name, api_key=key)
+    return GuardedEmbedder(made, service=service_of(endpoint, "embeddings"))

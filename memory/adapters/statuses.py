@@ -15,7 +15,10 @@ def failure_of(status: int) -> ModelFailed:
     if status in (401, 403):
         return ModelAuthFailed("The embedding model's provider refused the configured key.")
     if status in _PASSING or status >= 500:
-        return ModelFailed(f"The embedding model's provider answered with status {status}.")
+        return ModelFailed(
+            f"The embedding model's provider answered with status {status}.",
+            is_outage=status >= 500,
+        )
     return ModelRequestRefused(
         f"The embedding model's provider refused the request (status {status})."
     )

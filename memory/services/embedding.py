@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from asgiref.sync import async_to_sync
@@ -13,6 +14,7 @@ from django.db import connection, transaction
 from taskmapr.core import wired
 from taskmapr.core.errors import ModelFailed, ModelNotConfigured, ModelRequestRefused
 from taskmapr.core.ports import Embedder
+from taskmapr.foundation.http import breakers
 
 #: Texts of one request.
 BATCH: Final = 64
@@ -111,19 +113,27 @@ def _batch_embed(source: TextSource, embedder: Embedder, size: int) -> _Done:
 
 def _embed(source: TextSource, embedder: Embedder, texts: list[Waiting]) -> int:
     """Raises _BatchRefused, ModelFailed and its kin, ModelNotConfigured."""
-    ask = async_to_sync(embedder.embed)
+    ask = async_to_sync(partial(_asked, embedder))
     try:
-        vectors = ask([waiting.text for waiting in texts], timeout_s=TIMEOUT_S)
+        vectors = ask([waiting.text for waiting in texts])
     except ModelRequestRefused as refused:
         if len(texts) > 1:
             raise _BatchRefused from refused
         # A model that refuses this, too, is not the one to ask: no fault of the text.
-        ask([_HARMLESS], timeout_s=TIMEOUT_S)
+        ask([_HARMLESS])
         source.refuse(embedder.model, texts[0], refused.detail or "refused")
         return 0
     for waiting, vector in zip(texts, vectors, strict=True):
         source.store(embedder.model, waiting, vector)
     return len(texts)
+
+
+async def _asked(embedder: Embedder, texts: list[str]) -> list[list[float]]:
+    """In a loop of its own, which leaves nothing open behind."""
+    try:
+        return await embedder.embed(texts, timeout_s=TIMEOUT_S)
+    finally:
+        await breakers.close()
 
 
 def _is_alone(lock: int) -> bool:

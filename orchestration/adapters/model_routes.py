@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-from taskmapr.core.errors import ModelFailed, ModelNotConfigured
+from taskmapr.core.errors import ModelNotConfigured
 from taskmapr.core.ports import ModelEndpoint, ModelPort, ModelRequest, ModelResponse, ModelSink
-from taskmapr.foundation.http.breakers import GuardedCall, circuit
+from taskmapr.foundation.http.breakers import GuardedCall, circuit, is_model_outage
 
 AdapterName = Literal["openai", "litellm", "offline"]
 
@@ -50,22 +50,17 @@ def address_of(endpoint: ModelEndpoint) -> tuple[str, str]:
     return (endpoint.base_url or _OPENAI).rstrip("/"), endpoint.model
 
 
-def service_of(endpoint: ModelEndpoint) -> str:
+def service_of(endpoint: ModelEndpoint, does: str = "model") -> str:
     """The name of the provider's circuit: `model:<host>`, with a port that the address names, or
-    `model:<provider>` where LiteLLM knows the address."""
+    `model:<provider>` where LiteLLM knows the address. `does`: what else it is asked for."""
     if adapter_of(endpoint) == "litellm" and not endpoint.base_url:
-        return f"model:{endpoint.model.partition('/')[0]}"
+        return f"{does}:{endpoint.model.partition('/')[0]}"
     try:
         where = urlsplit(address_of(endpoint)[0])
         port = where.port
     except ValueError:
-        return "model:?"
-    return f"model:{where.hostname or '?'}{f':{port}' if port is not None else ''}"
-
-
-def _is_outage(error: BaseException) -> bool:
-    """What a request did wrong, a wrong key and too many requests are no outage."""
-    return isinstance(error, ModelFailed) and error.is_outage and not error.permanent
+        return f"{does}:?"
+    return f"{does}:{where.hostname or '?'}{f':{port}' if port is not None else ''}"
 
 
 @dataclass(slots=True)
@@ -115,6 +110,6 @@ class RoutedModel:
             service_of(endpoint),
             # Until the first word.
             within_s=endpoint.timeout_s,
-            counts=_is_outage,
+            counts=is_model_outage,
         ) as call:
             return await adapter.respond(request, _Probing(sink, call) if call.probe else sink)

@@ -10,7 +10,7 @@ call goes through: a breaker spares time and the other side, it protects nothing
 would stop fail by themselves.
 
 Names: `flow:n8n`, `flow:activepieces`, `flow:<host>`, `mcp:<server>`, `ssh:<alias>`,
-`model:<host>`, `callback:<host>`.
+`model:<host>`, `embeddings:<host>`, `callback:<host>`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from taskmapr.core.errors import CircuitOpen, TaskMaprError
+from taskmapr.core.errors import CircuitOpen, ModelFailed, TaskMaprError
 from taskmapr.foundation.http.breaker_scripts import ENTER, INDEX, LEAVE, circuit_keys
 from taskmapr.foundation.http.breaker_settings import limits_of
 
@@ -51,6 +51,11 @@ def is_failure(error: BaseException) -> bool:
     if isinstance(error, TaskMaprError):
         return error.status >= 500 and not getattr(error, "permanent", False)
     return isinstance(error, Exception)
+
+
+def is_model_outage(error: BaseException) -> bool:
+    """The same for providers of models: a wrong key and too many requests are no outage either."""
+    return isinstance(error, ModelFailed) and error.is_outage and not error.permanent
 
 
 @dataclass(slots=True)
@@ -184,6 +189,13 @@ def forget() -> None:
     """As if this process had just started: for tests."""
     _closed_until.clear()
     _redis_away_until[0] = 0.0
+
+
+async def close() -> None:
+    """Close what the running loop has open: for loops that end soon."""
+    known = _clients.pop(asyncio.get_running_loop(), None)
+    if known is not None:
+        await known[1].aclose()
 
 
 def _client() -> Redis:

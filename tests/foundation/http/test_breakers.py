@@ -1,30 +1,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from taskmapr.core.errors import CircuitOpen, ModelAuthFailed, NotFound, TimedOut, UpstreamError
-from taskmapr.foundation.http import breaker_settings, breakers
+from taskmapr.foundation.http import breakers
 from taskmapr.foundation.http.breaker_settings import Limits, limits_read_by
 from taskmapr.foundation.http.breaker_states import circuit_reset, circuits_now
 from taskmapr.foundation.http.breakers import circuit
+from tests.circuits import own_circuits, state_of
+
+__all__ = ["own_circuits"]
+
+pytestmark = pytest.mark.usefixtures("own_circuits")
 
 SERVICE = "flow:n8n"
-
-
-@pytest.fixture(autouse=True)
-def own_redis(redis_url: str, settings: Any) -> Iterator[None]:
-    settings.TASKMAPR_AIO_INLINE = True
-    breakers.forget()
-    reader = breaker_settings._said.read
-    limits_read_by(lambda: {})
-    yield
-    breaker_settings._said.read, breaker_settings._said.limits = reader, {}
-    breaker_settings._said.until = 0.0
-    breakers.forget()
 
 
 def limits(**changes: Any) -> None:
@@ -55,19 +47,15 @@ async def until_a_probe_may_go() -> None:
                 return
 
 
-def state() -> str:
-    return next((c.state for c in circuits_now() if c.service == SERVICE), "closed")
-
-
 @pytest.mark.req("IN-31")
 async def test_opens_after_five_failures_and_refuses_without_calling() -> None:
     await fail(4)
     await call()
-    assert state() == "closed"
+    assert state_of(SERVICE) == "closed"
 
     await fail(1)
 
-    assert state() == "open"
+    assert state_of(SERVICE) == "open"
     with pytest.raises(CircuitOpen) as refused:
         await call(AssertionError("it was called"))
     assert 1 <= int(refused.value.headers["Retry-After"]) <= 30
@@ -84,7 +72,7 @@ async def test_failures_count_for_a_while_only() -> None:
 
     await fail(1)
 
-    assert state() == "closed"
+    assert state_of(SERVICE) == "closed"
 
 
 @pytest.mark.req("IN-31")
@@ -92,7 +80,7 @@ async def test_one_call_at_a_time_tries_a_service_that_is_half_open() -> None:
     limits(failures=1, open_s=0.1, successes=2)
     await fail(1)
     await until_a_probe_may_go()
-    assert state() == "half_open"
+    assert state_of(SERVICE) == "half_open"
     entered, release, calls = asyncio.Event(), asyncio.Event(), []
 
     async def probe() -> None:
@@ -109,7 +97,7 @@ async def test_one_call_at_a_time_tries_a_service_that_is_half_open() -> None:
 
     assert [type(other) for other in others] == [CircuitOpen] * 20
     assert len(calls) == 1
-    assert state() == "closed"
+    assert state_of(SERVICE) == "closed"
 
 
 @pytest.mark.req("IN-31")
@@ -120,7 +108,7 @@ async def test_a_failed_probe_opens_it_anew() -> None:
 
     await fail(1)
 
-    assert state() == "open"
+    assert state_of(SERVICE) == "open"
     with pytest.raises(CircuitOpen):
         await call()
 
@@ -141,7 +129,7 @@ async def test_what_fails_without_raising_counts_when_it_says_so() -> None:
         async with circuit(SERVICE) as guarded:
             guarded.failed()
 
-    assert state() == "open"
+    assert state_of(SERVICE) == "open"
 
 
 async def test_timeouts_and_broken_connections_count() -> None:
@@ -149,7 +137,7 @@ async def test_timeouts_and_broken_connections_count() -> None:
         with pytest.raises(type(error)):
             await call(error)
 
-    assert state() == "open"
+    assert state_of(SERVICE) == "open"
 
 
 async def test_a_cancelled_probe_leaves_its_place_to_the_next() -> None:
@@ -171,7 +159,7 @@ async def test_a_cancelled_probe_leaves_its_place_to_the_next() -> None:
 
     await call()
 
-    assert state() == "closed"
+    assert state_of(SERVICE) == "closed"
 
 
 async def test_a_call_from_before_does_not_decide_over_a_half_open_circuit() -> None:
@@ -186,7 +174,7 @@ async def test_a_call_from_before_does_not_decide_over_a_half_open_circuit() -> 
     with pytest.raises(UpstreamError):
         await call_of_before()
 
-    assert state() == "half_open"
+    assert state_of(SERVICE) == "half_open"
 
 
 async def test_processes_share_what_they_know_and_each_service_has_its_own() -> None:
@@ -206,7 +194,7 @@ async def test_operators_close_a_circuit() -> None:
     circuit_reset(SERVICE)
 
     await call()
-    assert state() == "closed"
+    assert state_of(SERVICE) == "closed"
 
 
 async def test_a_closed_circuit_is_believed_for_as_long_as_one_asked() -> None:

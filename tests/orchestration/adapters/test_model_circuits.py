@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,28 +20,21 @@ from taskmapr.core.errors import (
     TaskMaprError,
 )
 from taskmapr.core.ports import ModelEndpoint, ModelRequest, ModelResponse, ModelSink
-from taskmapr.foundation.http import breaker_settings, breakers
+from taskmapr.foundation.http import breakers
 from taskmapr.foundation.http.breaker_scripts import circuit_keys
 from taskmapr.foundation.http.breaker_settings import Limits, limits_read_by
 from taskmapr.foundation.http.breaker_states import circuits_now
 from taskmapr.foundation.redis_client import redis_client
+from tests.circuits import own_circuits, state_of
 from tests.modelserver.process import ScriptedServer
 from tests.orchestration.adapters.conformance import Heard
 
+__all__ = ["own_circuits"]
+
+pytestmark = pytest.mark.usefixtures("own_circuits")
+
 SERVICE = "model:models.example"
 ENDPOINT = ModelEndpoint(model="m", base_url="https://models.example/v1")
-
-
-@pytest.fixture(autouse=True)
-def own_circuits(redis_url: str, settings: Any) -> Iterator[None]:
-    settings.TASKMAPR_AIO_INLINE = True
-    breakers.forget()
-    reader = breaker_settings._said.read
-    limits_read_by(lambda: {})
-    yield
-    breaker_settings._said.read, breaker_settings._said.limits = reader, {}
-    breaker_settings._said.until = 0.0
-    breakers.forget()
 
 
 @asynccontextmanager
@@ -86,10 +79,6 @@ def routed(*turns: TaskMaprError | None) -> RoutedModel:
     return RoutedModel({"openai": Scripted(turns)})
 
 
-def state() -> str:
-    return next((c.state for c in circuits_now() if c.service == SERVICE), "closed")
-
-
 @pytest.mark.req("IN-31")
 @pytest.mark.parametrize(
     ("endpoint", "service"),
@@ -120,8 +109,8 @@ async def test_after_five_outages_it_is_not_asked_and_others_are() -> None:
     with pytest.raises(CircuitOpen) as refused:
         await ask(port)
 
-    assert refused.value.details == {"service": SERVICE}
-    assert state() == "open"
+    assert refused.value.details["service"] == SERVICE
+    assert state_of(SERVICE) == "open"
     other = ModelEndpoint(model="m", base_url="https://other.example/v1")
     assert (await ask(port, other)).text == "Hi."
 
@@ -143,7 +132,7 @@ async def test_what_is_no_outage_does_not_count(error: ModelFailed) -> None:
             await ask(port)
 
     assert (await ask(port)).text == "Hi."
-    assert state() == "closed"
+    assert state_of(SERVICE) == "closed"
 
 
 @pytest.mark.req("IN-31")
@@ -207,10 +196,10 @@ async def test_the_first_words_of_long_answers_close_it() -> None:
 
     under_way = [asyncio.ensure_future(ask(port))]
     async with asyncio.timeout(10):
-        while state() != "half_open" or _is_probed():
+        while state_of(SERVICE) != "half_open" or _is_probed():
             await asyncio.sleep(0.01)
         under_way.append(asyncio.ensure_future(ask(port)))
-        while state() != "closed":
+        while state_of(SERVICE) != "closed":
             await asyncio.sleep(0.01)
     assert not any(task.done() for task in under_way)
 
