@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from redis import Redis
 from standardwebhooks import Webhook
 
 from orchestration.delivering import Courier, delivery_send
-from orchestration.models import Delivery, DeliveryAttempt
+from orchestration.models import Delivery, DeliveryAttempt, Run
 from orchestration.selectors.deliveries import callback_summary
 from orchestration.services.deliveries import delivery_register
 from taskmapr.core import jobs, wired
@@ -380,7 +381,24 @@ def test_the_first_repeat_is_called_for_in_time(
 
     courier.go(submit)
     until(lambda: queue.jobs)
-    until(lambda: courier.go(submit))
+    assert courier.go(submit) == 1  # it is due by then
 
     until(lambda: Delivery.objects.filter(status="delivered").exists())
     assert len(receiver.received) == 2
+
+
+@pytest.mark.req("IN-40")
+@pytest.mark.django_db(transaction=True)
+def test_the_end_of_a_run_that_nobody_told_of_is_found(
+    ada: User, receiver: Receiver, loop: asyncio.AbstractEventLoop
+) -> None:
+    run = ended(ada, status="running", finished_at=None)
+    registered(run, receiver.url())
+    courier = Courier()
+    submit = partial(asyncio.run_coroutine_threadsafe, loop=loop)
+    assert courier.go(submit) == 0
+
+    Run.objects.filter(pk=run.pk).update(status="succeeded", finished_at=Now())
+    assert courier.go(submit) == 1
+
+    until(lambda: Delivery.objects.filter(status="delivered").exists())

@@ -12,7 +12,7 @@ from orchestration.adapters.redis_slots import RedisSlots
 from orchestration.models import Run
 from orchestration.selectors.task_types import catalogues
 from orchestration.services.leases import Claim
-from orchestration.services.task_slots import admit, leave
+from orchestration.services.task_slots import admit, leave, task_limits
 from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.ports import Places
@@ -97,6 +97,13 @@ def test_each_key_has_its_number(
     ]
 
     assert admit(claims) == [claims[0], claims[2]]
+
+
+@pytest.mark.req("TQ-18")
+def test_without_a_limit_keys_are_not_counted(task: Callable[..., Claim], settings: Any) -> None:
+    settings.TASKMAPR = {**settings.TASKMAPR, "tasks_per_key": 0}
+
+    assert task_limits(task(credential="key:one")) == {"type:trial": 1}
 
 
 def test_without_redis_tasks_are_not_counted(
