@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from orchestration.page.sensitive import redact_members
 from taskmapr.core import run_state
 from taskmapr.core.events import Event
 
@@ -85,6 +86,8 @@ class TaskResult:
         self._result: Any = None
         self._error: dict[str, Any] | None = None
         self._progress: dict[str, Any] | None = None
+        #: Confirmations that nobody has given or refused yet, by their ids.
+        self._asked: dict[str, dict[str, Any]] = {}
         self._files: list[tuple[datetime, Mapping[str, Any]]] = []
         # One more than is told: then it is known that there are more.
         self._lines: deque[dict[str, Any]] = deque(maxlen=LOG_LINES + 1)
@@ -129,6 +132,10 @@ class TaskResult:
                 self._lines.append(self._line(event))
             case "artifact":
                 self._files.append((event.at, data))
+            case "approval.requested" if data["asks"] == "approval" and not data.get("of"):
+                self._asked[data["approval_id"]] = _confirmation(data)
+            case "approval.resolved":
+                self._asked.pop(data["approval_id"], None)
             case "result":
                 self._result = data.get("value")
 
@@ -157,6 +164,11 @@ class TaskResult:
         return self.stored_status in run_state.FINAL_STATUSES
 
     @property
+    def confirmation(self) -> dict[str, Any] | None:
+        """What a person is asked now: {prompt, args, expires_at}."""
+        return None if self.is_ready else next(iter(self._asked.values()), None)
+
+    @property
     def attempts(self) -> int:
         return self._attempt or self._facts.attempt
 
@@ -183,7 +195,7 @@ class TaskResult:
             "screenshots": screenshots,
             "downloads": downloads,
             "expired": facts.is_erased or any(f["expired"] for f in (*screenshots, *downloads)),
-            "details": dict(facts.details),
+            "details": self._details(),
             "seq": self.seq,
             "created_at": moment_of(facts.created_at),
             "started_at": moment_of(self._started_at),
@@ -213,6 +225,10 @@ class TaskResult:
             "sha256": data.get("sha256"),
             "expired": name in self._facts.gone,
         }
+
+    def _details(self) -> dict[str, Any]:
+        asked = self.confirmation
+        return {**self._facts.details, **({"confirmation": asked} if asked else {})}
 
     def _line(self, event: Event) -> dict[str, Any]:
         return {
@@ -260,6 +276,16 @@ def progress_of(data: Mapping[str, Any]) -> dict[str, Any]:
     # A hair more, so that 0.29 * 100 is 29.
     percent = int(data["fraction"] * 100 + 1e-6)
     return {"percent": min(100, max(0, percent)), "text": data.get("text") or ""}
+
+
+def _confirmation(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the payload of an `approval.requested` event: a task's own question, or a call that a
+    model wants to make."""
+    return {
+        "prompt": data.get("prompt") or f"May {data.get('tool') or 'this'} be called?",
+        "args": redact_members(data.get("args") or {}),
+        "expires_at": data["expires_at"],
+    }
 
 
 def moment_of(at: datetime | None) -> str | None:

@@ -4,7 +4,9 @@ Every message is `{type, task_id, seq, status, timestamp, data}`. The first even
 `snapshot`; a reader who has seen events already is primed with them and asks for its own
 (`snapshot()`). The end gives `status` and `result`, both with the number of the last event.
 
-Kinds without a message: run.paused, run.resumed (the status that is shown stays), approval.*,
+A question to a person, and its answer, are a `status`: with `confirmation` as long as it is open.
+
+Kinds without a message: run.paused, run.resumed (the status that is shown stays),
 model.responded, reasoning.*, ui.actions, command.received, metadata, result (its value comes with
 the last message).
 """
@@ -44,6 +46,8 @@ class TaskSocketDialect:
         self._moves: dict[str, Callable[[Event], list[Frame]]] = {
             "run.created": self._created,
             "run.started": self._started,
+            "approval.requested": self._asked,
+            "approval.resolved": self._asked,
             "run.finished": self._finished,
             "artifact": self._file,
             "tool.started": self._tool_started,
@@ -115,13 +119,18 @@ class TaskSocketDialect:
     def _started(self, event: Event) -> list[Frame]:
         return [self._status()]
 
+    def _asked(self, event: Event) -> list[Frame]:
+        return [self._status()]
+
     def _finished(self, event: Event) -> list[Frame]:
         calls = [self._completed(call) for call in self._calls.interrupted(event.at)]
         self._has_ended = True
         return [*calls, self._status(), self.result()]
 
     def _status(self) -> Frame:
-        said = {"state": self._result.state, "attempt": self._result.attempts}
+        said: dict[str, Any] = {"state": self._result.state, "attempt": self._result.attempts}
+        if (asked := self._result.confirmation) is not None:
+            said["confirmation"] = asked
         return self._frame("status", said)
 
     def _file(self, event: Event) -> list[Frame]:

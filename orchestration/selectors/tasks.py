@@ -190,7 +190,8 @@ _EVENTS: Final = """
 WITH told AS (
   SELECT e.run_id, e.seq, e.kind, e.data, e.at FROM agent_run_events e
   WHERE e.run_id = ANY(%(ids)s) AND e.kind IN ('run.started', 'run.retrying', 'run.paused',
-    'run.resumed', 'run.finished', 'error', 'artifact')
+    'run.resumed', 'run.finished', 'error', 'artifact', 'approval.requested',
+    'approval.resolved')
   UNION ALL
   SELECT l.run_id, l.seq, l.kind, l.data, l.at
   FROM unnest(%(ids)s::uuid[]) AS r(id),

@@ -68,6 +68,47 @@ WHOLE = _log(
 )
 
 
+ASKED = {
+    "approval_id": "q1",
+    "asks": "approval",
+    "expires_at": "2026-01-05T11:00:00Z",
+    "prompt": "May it?",
+    "args": {"batch_ids": [1], "password": "open sesame"},
+}
+
+
+@pytest.mark.req("TQ-46")
+def test_what_a_person_is_asked_is_told_until_it_is_answered() -> None:
+    answer = {"approval_id": "q1", "decision": "denied", "by": "ada"}
+    log = _log(
+        CREATED,
+        STARTED,
+        ("approval.requested", ASKED),
+        ("run.paused", {"approval_ids": ["q1"]}),
+        ("approval.resolved", answer),
+    )
+
+    assert _folded(log[:4]).body(now=NOW)["details"] == {
+        "confirmation": {
+            "prompt": "May it?",
+            "args": {"batch_ids": [1], "password": "[redacted]"},
+            "expires_at": "2026-01-05T11:00:00Z",
+        }
+    }
+    assert _folded(log).confirmation is None
+    assert _folded(log[:4], status="cancelled").confirmation is None
+
+
+@pytest.mark.req("TQ-46")
+def test_a_call_of_a_model_is_asked_for_by_its_name_and_a_workflow_is_no_person() -> None:
+    call = {**ASKED, "prompt": None, "tool": "ssh.exec"}
+    (_, _, asked) = _log(CREATED, STARTED, ("approval.requested", call))
+    (_, _, flow) = _log(CREATED, STARTED, ("approval.requested", {**ASKED, "of": "flow"}))
+
+    assert (_folded([asked]).confirmation or {})["prompt"] == "May ssh.exec be called?"
+    assert _folded([flow]).confirmation is None
+
+
 @pytest.mark.req("TQ-20", "TQ-42")
 def test_a_completed_task_has_every_member() -> None:
     body = _folded(WHOLE).body(now=NOW)

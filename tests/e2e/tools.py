@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from taskmapr.core.run_kinds import RunKind, run_kind_add
+from taskmapr.core.task_types import TaskContext, task
 from taskmapr.core.tools import ToolContext, tool
 from tests.e2e.cast import death_file, effects_file
 
@@ -82,3 +83,11 @@ async def slow(ctx: ToolContext, seconds: float, name: str, silent_s: float = 0)
         await asyncio.sleep(seconds / steps)
     await asyncio.sleep(silent_s)
     return {"name": name}
+
+
+@task("test.ask_first", title="Asks first", max_retries=0)
+def ask_first(params: dict[str, Any], ctx: TaskContext) -> dict[str, str]:
+    """Does nothing, and only if a person wants it."""
+    asked = {"site": "esc", "batch_ids": [1, 2, 3]}
+    said = ctx.confirmation("May 3 batches be approved at esc?", asked, wait_s=600)
+    return {"decision": said.decision}

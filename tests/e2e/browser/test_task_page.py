@@ -26,8 +26,8 @@ class Page:
     def until(self, is_so: Any) -> None:
         wait_until(is_so, timeout_s=40)
 
-    def assign(self, **params: str) -> None:
-        Select(self.one("#task-type")).select_by_value("test_task")
+    def assign(self, type_name: str = "test_task", **params: str) -> None:
+        Select(self.one("#task-type")).select_by_value(type_name)
         for name, value in params.items():
             field = self.one(f"#task-params [name='{name}']")
             field.clear()
@@ -72,3 +72,24 @@ def test_a_task_is_cancelled_and_assigned_again(page: Page) -> None:
     page.until(lambda: page.one("#task-id").text != first and page.status == "running")
     page.one("#task-cancel").click()
     page.until(lambda: page.status == "cancelled")
+
+
+@pytest.mark.req("TQ-46", "TQ-49")
+@pytest.mark.parametrize(("button", "decision"), [("confirm", "approved"), ("refuse", "denied")])
+def test_a_task_that_asks_first_is_answered_on_the_page(
+    page: Page, button: str, decision: str
+) -> None:
+    page.assign("test.ask_first")
+    question = page.one("#task-question")
+    page.until(question.is_displayed)
+
+    assert "May 3 batches be approved at esc?" in question.text
+    assert "1, 2, 3" in question.text
+    # Who opens the page anew is asked as well.
+    page.browser.refresh()
+    page.until(lambda: page.one("#task-question").is_displayed())
+    page.one(f"#task-{button}").click()
+
+    page.until(lambda: page.status == "completed")
+    assert decision in page.one("#task-result").text
+    assert not page.one("#task-question").is_displayed()

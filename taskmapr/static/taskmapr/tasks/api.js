@@ -5,10 +5,13 @@ import { tokenOf } from "../page_token.js";
 /** @typedef {{name: string, url: string, size: number, mime: string, sha256: string | null, expired?: boolean}} Download */
 /** @typedef {{timestamp: string, level: string, message: string, attempt: number}} Line */
 /** @typedef {{code: string, message: string}} Failure */
+/** What a person is asked while the task waits.
+ *  @typedef {{prompt: string, args: Record<string, unknown>, expires_at: string}} Confirmation */
 /** What `/result/` answers, in the lists and on the socket as well.
  *  @typedef {{task_id: string, task_type: string, status: string, ready: boolean, result: unknown, error: Failure | null,
  *    message: string, progress: {percent: number, text: string} | null, attempts: number, logs: Line[],
- *    screenshots: Screenshot[], downloads: Download[], created_at: string, duration_ms: number | null}} Task */
+ *    screenshots: Screenshot[], downloads: Download[], created_at: string, duration_ms: number | null,
+ *    details: {confirmation?: Confirmation}}} Task */
 /** @typedef {{type?: string | string[], title?: string, description?: string, default?: unknown, enum?: unknown[], minimum?: number,
  *    maximum?: number, items?: Schema, properties?: Record<string, Schema>, required?: string[]}} Schema */
 /** @typedef {{name: string, title: string, description: string, params_schema: Schema, example: Record<string, unknown>,
@@ -47,6 +50,11 @@ export class TaskApi {
   /** @param {string} id @returns {Promise<string>} The id of the new one. */
   async retry(id) {
     return (await this.#call("POST", `/tasks/${id}/retry`, {})).task_id;
+  }
+
+  /** Say yes or no to a task that waits for it. @param {string} id @param {boolean} approve */
+  async confirm(id, approve) {
+    await this.#call("POST", `/tasks/${id}/confirm`, { approve });
   }
 
   /** @param {"GET" | "POST"} method @param {string} path @param {unknown} [body] @returns {Promise<any>} */

@@ -93,6 +93,16 @@ byId("task-form").addEventListener("submit", (event) => {
   }).finally(() => (assign.disabled = false));
 });
 byId("task-cancel").addEventListener("click", () => follower?.cancel());
+for (const [id, approve] of /** @type {const} */ ([["task-confirm", true], ["task-refuse", false]])) {
+  byId(id).addEventListener("click", () => {
+    const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (byId("task-question").querySelectorAll("button"));
+    for (const button of buttons) button.disabled = true;
+    // The panel goes when the task's own message says that it was answered.
+    tried(() => api.confirm(shownId, approve)).finally(() => {
+      for (const button of buttons) button.disabled = false;
+    });
+  });
+}
 byId("task-retry").addEventListener("click", () =>
   tried(async () => {
     follow(await api.retry(shownId), byId("task-title").textContent ?? "");

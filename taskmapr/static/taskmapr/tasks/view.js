@@ -1,5 +1,5 @@
 /* What is seen of one task: badge, progress, lines, pictures, files, result. */
-/** @import { Download, Screenshot, Task } from "./api.js" */
+/** @import { Confirmation, Download, Screenshot, Task } from "./api.js" */
 /** @import { Message } from "./follow.js" */
 
 /** The colours of badges go by the words of runs. */
@@ -36,6 +36,7 @@ export class TaskView {
     byId("task-id").textContent = taskId;
     for (const id of ["task-lines", "task-screenshots", "task-downloads", "task-result"]) byId(id).replaceChildren();
     for (const id of ["task-screenshots-part", "task-downloads-part", "task-result-part"]) byId(id).hidden = true;
+    this.#ask();
     this.#progress(0, "Waiting for a worker");
     this.status("assigned");
   }
@@ -45,6 +46,8 @@ export class TaskView {
     this.status(status);
     if (type === "snapshot" && data.progress) this.#progress(data.progress.percent, data.progress.text);
     if (type === "snapshot") this.#files(data);
+    if (type === "snapshot" || type === "result") this.#ask(data.details.confirmation);
+    if (type === "status") this.#ask(data.confirmation);
     if (type === "progress") this.#progress(data.percent, data.text);
     if (type === "log") this.#line(timestamp, data.level, data.message);
     if (type === "retry") this.#line(timestamp, "WARNING", `${data.error} Attempt ${data.attempt} follows${data.delay_s ? ` in ${data.delay_s.toFixed(1)} s` : ""}.`);
@@ -62,6 +65,18 @@ export class TaskView {
     const isFinal = FINAL.has(status);
     byId("task-cancel").hidden = isFinal;
     byId("task-retry").hidden = !isFinal || status === "completed";
+  }
+
+  /** @param {Confirmation} [asked] Nothing: the task waits for nobody. */
+  #ask(asked) {
+    byId("task-question").hidden = !asked;
+    byId("task-said").textContent = asked ? "The task waits for your confirmation." : "";
+    if (!asked) return;
+    byId("task-question-text").textContent = asked.prompt;
+    byId("task-question-args").replaceChildren(
+      ...Object.entries(asked.args).flatMap(([name, value]) => [word("dt", "", name.replaceAll("_", " ")), word("dd", "", plain(value))]),
+    );
+    byId("task-question-until").textContent = `The task goes on when you have answered. Without an answer by ${clock(asked.expires_at)} it counts as refused.`;
   }
 
   /** @param {number} percent @param {string} text */
@@ -130,6 +145,12 @@ export class TaskView {
     if (task.status === "completed") this.#progress(100, task.progress?.text ?? "");
     byId("task-said").textContent = task.message;
   }
+}
+
+/** A value of JSON in words. @param {unknown} value @returns {string} */
+function plain(value) {
+  if (Array.isArray(value)) return value.map(plain).join(", ");
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** The time of day in the reader's zone, always as short. @param {string} at */

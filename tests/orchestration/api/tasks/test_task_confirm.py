@@ -42,8 +42,14 @@ def test_it_is_shown_as_running_and_says_what_it_waits_for(
     assert told["progress"] == {"percent": 20, "text": "waiting for confirmation"}
     steps = [r.__dict__["event"] for r in caplog.get_records("setup") if "event" in r.__dict__]
     assert steps == ["assigned", "started"]
-    left = Approval.objects.get(run_id=waiting).expires_at - timezone.now()
+    approval = Approval.objects.get(run_id=waiting)
+    left = approval.expires_at - timezone.now()
     assert timedelta(minutes=59) < left <= timedelta(hours=1)
+    asked = told["details"]["confirmation"]
+    assert (asked["prompt"], asked["args"]) == ("May it?", {"n": None})
+    assert asked["expires_at"] == approval.expires_at.isoformat().replace("+00:00", "Z")
+    (listed,) = call("GET", "/tasks/runs/").json["items"]
+    assert listed["details"] == told["details"]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +70,7 @@ def test_its_owner_answers_and_it_goes_on(
     assert carried(waiting).status == "succeeded"
     told = call("GET", f"/result/{waiting}").json
     assert told["result"] == {"decision": decision, "by": f"user:{ada.pk}"}
+    assert "confirmation" not in told["details"]
     again = call("POST", f"/tasks/{waiting}/confirm", body)
     assert (again.status, again.json["code"]) == (409, "already_finished")
 
