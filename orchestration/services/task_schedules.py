@@ -50,7 +50,11 @@ def task_schedule_check(schedule: TaskSchedule) -> None:
     if schedule.timezone not in available_timezones():
         problems.append(("timezone", "is not known"))
     try:
-        task_type_to_assign(schedule.task_type, None).params_of(schedule.params)
+        made = task_type_to_assign(schedule.task_type, None)
+        if isinstance(schedule.params, dict):
+            made.params_of(schedule.params)
+        else:
+            problems.append(("params", "must be an object"))
     except (UnknownTaskType, TaskDisabled) as error:
         problems.append(("task_type", error.detail))
     except InvalidInput as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any, Final
 from uuid import uuid4
 
 import jsonschema
@@ -14,8 +16,19 @@ from orchestration.selectors.task_types import VERSION_KEY, catalogues, task_typ
 from orchestration.task_sources.definitions import type_of_definition
 from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput, QueueUnavailable
+from taskmapr.core.task_types import TaskType
 
 logger = logging.getLogger(__name__)
+
+Problem = tuple[str, str]
+#: One attempt takes a day at most.
+TIMEOUT_MAX_S: Final = 86_400
+#: Members of the content that are objects where they are given.
+_OBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
+    DefinitionKind.ALIAS: ("params",),
+    DefinitionKind.INTENT: ("inputs",),
+    DefinitionKind.HTTP_REQUEST: ("headers", "secrets"),
+}
 
 
 def task_definition_check(definition: TaskDefinition) -> None:
@@ -25,13 +38,51 @@ def task_definition_check(definition: TaskDefinition) -> None:
     taken = catalogues.now().types.get(definition.name)
     if taken is not None and taken.source != "admin":
         raise InvalidInput.of(("name", "a type made in code has this name"))
-    if not isinstance(definition.content, dict) or not isinstance(definition.params_schema, dict):
-        raise InvalidInput.of(("content", "must be an object, and so must be the schema"))
-    made = type_of_definition(definition.snapshot(), catalogues.now().types.get)
+    if problems := _shape_problems(definition):
+        raise InvalidInput.of(*problems)
+    find = catalogues.now().types.get
+    made = type_of_definition(definition.snapshot(), find)
     try:
         jsonschema.Draft202012Validator.check_schema(dict(made.params_schema))
     except jsonschema.SchemaError as error:
         raise InvalidInput.of(("params_schema", error.message[:300])) from None
+    if definition.kind == DefinitionKind.ALIAS:
+        aliased = find(definition.content["type"])
+        if problems := _preset_problems(aliased, definition.content.get("params") or {}):
+            raise InvalidInput.of(*problems)
+
+
+def _shape_problems(definition: TaskDefinition) -> list[Problem]:
+    """What the page's JSON and numbers must be before anything can be made of them."""
+    problems = [
+        (name, "must be an object")
+        for name in ("content", "params_schema", "example")
+        if not isinstance(getattr(definition, name), dict)
+    ]
+    if not problems:
+        content, schema = definition.content, definition.params_schema
+        problems += [
+            ("content", f"{name}: must be an object")
+            for name in _OBJECTS.get(definition.kind, ())
+            if not isinstance(content.get(name) or {}, dict)
+        ]
+        if schema and schema.get("type") != "object":
+            problems.append(("params_schema", 'must describe an object: {"type": "object", …}'))
+    if not 0 < definition.timeout_s <= TIMEOUT_MAX_S:
+        problems.append(("timeout_s", f"must be more than 0 and at most {TIMEOUT_MAX_S}"))
+    return problems
+
+
+def _preset_problems(aliased: TaskType | None, preset: Mapping[str, Any]) -> list[Problem]:
+    """Values that every task of the aliased type would refuse. What is missing may be sent."""
+    if aliased is None:
+        return []
+    errors = jsonschema.Draft202012Validator(dict(aliased.params_schema)).iter_errors(preset)
+    return [
+        ("content", f"{'.'.join(map(str, ['params', *error.path]))}: {error.message[:300]}")
+        for error in errors
+        if error.path
+    ][:10]
 
 
 @transaction.atomic

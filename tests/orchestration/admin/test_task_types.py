@@ -52,6 +52,33 @@ def test_what_makes_no_type_is_said_beside_the_field(client: Client) -> None:
 
 
 @pytest.mark.req("TQ-12")
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("content", "[]", "must be an object"),
+        ("params_schema", "5", "must be an object"),
+        ("params_schema", '{"type": "text"}', "must describe an object"),
+        ("example", "[]", "must be an object"),
+        ("content", '{"type": "test_task", "params": 5}', "params: must be an object"),
+        (
+            "content",
+            '{"type": "test_task", "params": {"steps": "x"}}',
+            "params.steps: ",
+        ),
+        ("timeout_s", "1e99", "at most 86400"),
+    ],
+)
+def test_what_no_task_could_use_is_refused_beside_its_field(
+    client: Client, name: str, value: str, told: str
+) -> None:
+    answer = client.post(f"{LIST}add/", {**GIVEN, name: value})
+
+    assert answer.status_code == 200
+    assert told in answer.content.decode()
+    assert name in answer.context["adminform"].form.errors
+
+
+@pytest.mark.req("TQ-12")
 def test_a_change_is_the_next_version(client: Client) -> None:
     client.post(f"{LIST}add/", GIVEN)
     row = TaskDefinition.objects.get(name="quick")

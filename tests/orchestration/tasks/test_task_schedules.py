@@ -126,6 +126,7 @@ def test_without_a_queue_no_task_is_left_open(
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"task_type": "nope"}, "task_type"),
         ({"params": {"steps": "many"}}, "params"),
+        ({"params": [1]}, "params"),
     ],
 )
 def test_what_cannot_be_is_refused(ada: User, changes: dict[str, Any], member: str) -> None:
