@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from agents_cfg.models import Secret
-from agents_cfg.services.secrets import secret_save
 from orchestration.models import CommandRule, SshAudit, SshDecision, SshTarget
 from orchestration.selectors.ssh import deny_patterns, ssh_target_named
 from orchestration.services.ssh_checks import ssh_check_run
 from tests.orchestration.admin.conftest import staff_in
-from tests.orchestration.targets.denied import shipped_patterns
+from tests.orchestration.ssh_hosts import rules_restored, web1_key
 from tests.sshd import Sshd, new_key, public
 
 TARGETS = "/admin/orchestration/sshtarget/"
@@ -32,11 +30,7 @@ def root(admin_client: Client) -> Client:
 
 @pytest.fixture(autouse=True)
 def rules(db: None) -> None:
-    if not CommandRule.objects.exists():
-        CommandRule.objects.bulk_create(
-            CommandRule(reason=one.reason, pattern=one.pattern.pattern)
-            for one in shipped_patterns()
-        )
+    rules_restored()
 
 
 def given(**changes: Any) -> dict[str, Any]:
@@ -57,7 +51,7 @@ def given(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def key(sshd: Sshd, db: None) -> None:
-    secret_save(secret=Secret(name="web1-key", value=sshd.private_key), by="root")
+    web1_key(sshd)
 
 
 @pytest.mark.req("IN-47", "IN-48")

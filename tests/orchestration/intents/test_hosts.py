@@ -8,15 +8,12 @@ from typing import Any
 
 import pytest
 
-from agents_cfg.models import Secret
 from agents_cfg.selectors.fresh import fresh
-from agents_cfg.services.secrets import secret_save
-from orchestration.models import CommandRule, SshAudit, SshTarget
-from orchestration.services.ssh_targets import ssh_target_save
+from orchestration.models import SshAudit, SshTarget
 from taskmapr.foundation.http import breakers
 from taskmapr.users.models import User
 from tests.orchestration.intents.conftest import Call
-from tests.orchestration.targets.denied import shipped_patterns
+from tests.orchestration.ssh_hosts import rules_restored, web1
 from tests.sshd import Sshd
 
 
@@ -24,25 +21,8 @@ from tests.sshd import Sshd
 def host(sshd: Sshd, ada: User, redis_url: str) -> Iterator[SshTarget]:
     """`web1`, Ada's; with the rules that a new database has."""
     breakers.forget()
-    if not CommandRule.objects.exists():
-        CommandRule.objects.bulk_create(
-            CommandRule(reason=one.reason, pattern=one.pattern.pattern)
-            for one in shipped_patterns()
-        )
-    secret_save(secret=Secret(name="web1-key", value=sshd.private_key), by="root")
-    target = SshTarget(
-        alias="web1",
-        address="127.0.0.1",
-        port=sshd.port,
-        user=sshd.user,
-        key_secret="web1-key",
-        host_keys=[sshd.host_key],
-        allows_exec=True,
-        agent_may_use=True,
-        path_prefixes=[str(sshd.folder)],
-    )
-    ssh_target_save(target=target, by="root")
-    target.users.add(ada)
+    rules_restored()
+    target = web1(sshd, ada, agent_may_use=True)
     fresh.clear()
     yield target
     fresh.clear()

@@ -11,8 +11,7 @@ from asgiref.sync import async_to_sync
 
 from agents_cfg.models import Secret
 from agents_cfg.selectors.fresh import fresh
-from agents_cfg.services.secrets import secret_save
-from orchestration.models import CommandRule, SshAudit, SshDecision, SshTarget
+from orchestration.models import SshAudit, SshDecision, SshTarget
 from orchestration.services.ssh_targets import ssh_target_save
 from orchestration.tools.ssh import register
 from taskmapr.core.errors import (
@@ -29,7 +28,7 @@ from taskmapr.core.errors import (
 from taskmapr.core.ids import uuid7
 from taskmapr.core.tools import ToolContext, ToolRegistry
 from taskmapr.users.models import User
-from tests.orchestration.targets.denied import shipped_patterns
+from tests.orchestration.ssh_hosts import rules_restored, web1
 from tests.sshd import Sshd, new_key, public
 
 TOOLS = ToolRegistry()
@@ -39,33 +38,15 @@ EXEC, PEEK = "ssh.exec", "ssh.exec.peek"
 
 @pytest.fixture(autouse=True)
 def rules(db: None, redis_url: str) -> Iterator[None]:
-    """As a new database has them, also after a test that emptied every table."""
     fresh.clear()
-    if not CommandRule.objects.exists():
-        CommandRule.objects.bulk_create(
-            CommandRule(reason=one.reason, pattern=one.pattern.pattern)
-            for one in shipped_patterns()
-        )
+    rules_restored()
     yield
     fresh.clear()
 
 
 @pytest.fixture
 def target(sshd: Sshd, ada: User) -> SshTarget:
-    secret_save(secret=Secret(name="web1-key", value=sshd.private_key), by="root")
-    target = SshTarget(
-        alias="web1",
-        address="127.0.0.1",
-        port=sshd.port,
-        user=sshd.user,
-        key_secret="web1-key",
-        host_keys=[sshd.host_key],
-        allows_exec=True,
-        path_prefixes=[str(sshd.folder), "/proc/loadavg"],
-    )
-    ssh_target_save(target=target, by="root")
-    target.users.add(ada)
-    return target
+    return web1(sshd, ada, path_prefixes=[str(sshd.folder), "/proc/loadavg"])
 
 
 def asked(user: User, tool: str, /, is_models_choice: bool = False, **args: Any) -> Any:
