@@ -15,6 +15,7 @@ import orjson
 
 from agents_cfg.models import OverlayProfile
 from agents_cfg.selectors.profiles import endpoint_for, profile_choose
+from orchestration.models.idempotency_key import KeyKind
 from orchestration.page.profile import model_choice
 from orchestration.page.profile_rows import profile_view
 from orchestration.page.request import OverlayRequest
@@ -100,7 +101,7 @@ def _once(asked: Asked, stored: Mapping[str, Any]) -> Once | None:
     if asked.idempotency_key is not None:
         # When it was asked, and how it shall be answered, make no other request of it.
         asked_for = {k: v for k, v in stored.items() if k not in {"timestamp", "stream"}}
-        return Once(key=asked.idempotency_key, fingerprint=_digest(asked_for))
+        return Once(key=asked.idempotency_key, fingerprint=_digest(asked_for), kind=KeyKind.HEADER)
     if request.session_id and request.message_id:
         digest = _digest([request.session_id, request.message_id, request.prompt])
         return Once(key=f" {digest}", fingerprint=digest, life_s=MESSAGE_LIFE_S)

@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 
 from orchestration.models import Run
+from orchestration.models.idempotency_key import KeyKind
 from orchestration.selectors.task_types import task_type_to_assign
 from orchestration.selectors.tasks import task_result
 from orchestration.services.idempotency import Once
@@ -215,5 +216,6 @@ def _once(order: Order) -> Once | None:
     return Once(
         key=f" assign-task {hashlib.sha256(order.idempotency_key.encode()).hexdigest()}",
         fingerprint=hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+        kind=KeyKind.HEADER,
         life_s=ORDER_LIFE_S,
     )

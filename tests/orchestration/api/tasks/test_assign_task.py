@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError
 
-from orchestration.models import Delivery, Run
+from orchestration.models import Delivery, IdempotencyKey, Run
 from taskmapr.core.task_types import TaskType
 from taskmapr.users.models import User
 from tests.fakes import RecordingQueue
@@ -194,6 +194,7 @@ def test_a_repeat_is_answered_with_its_task(
     assert "Idempotency-Replayed" not in first.headers
     assert second.headers["Idempotency-Replayed"] == "true"
     assert len(queue.run_ids) == Run.objects.count() == 1
+    assert IdempotencyKey.objects.get().get_kind_display() == "Sent by the client"
 
 
 @pytest.mark.req("TQ-06", "TQ-S16")
