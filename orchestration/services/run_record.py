@@ -183,7 +183,8 @@ class _Log:
         )
 
     def _end(self, verdict: Verdict) -> None:
-        totals = Totals(model="", started_at=self.started_at, cost_usd_micros=self._cost)
+        # As for runs of workers: what costs nothing is known to.
+        totals = Totals(model="", started_at=self.started_at, cost_usd_micros=self._cost or 0)
         for payload in last_events(self._state, verdict, totals):
             self._add(payload)
 

@@ -40,6 +40,12 @@ def test_a_wish_is_stored_once_for_each_user(orchestrate: Call, cyd: User, ada: 
     assert run_ids == {first.json["job_id"], other.json["job_id"]}
 
 
+@pytest.mark.req("IN-38")
+def test_what_is_free_is_known_to_cost_nothing(orchestrate: Call, call: Call) -> None:
+    job_id = orchestrate("memory.write", HELLO).json["job_id"]
+    assert call("GET", f"/jobs/{job_id}").json["cost"] == {"usd_micros": 0}
+
+
 @pytest.mark.req("IN-16", "IN-34")
 def test_the_same_search_shows_what_was_written_since(orchestrate: Call) -> None:
     assert orchestrate("memory.search", {"query": "World"}).json["result"]["count"] == 0
