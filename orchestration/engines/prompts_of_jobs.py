@@ -19,7 +19,7 @@ from orchestration.selectors.intents import agent_tools
 from orchestration.tools.offered import tools_enabled
 from orchestration.tools.ui_actions import ActionRules
 from taskmapr.core import wired
-from taskmapr.core.errors import MaxTurnsExceeded, UnknownIntent
+from taskmapr.core.errors import InvalidInput, MaxTurnsExceeded, UnknownIntent
 from taskmapr.core.ports import (
     ModelEndpoint,
     ModelRequest,
@@ -151,6 +151,10 @@ def _setup_of(owner_id: Any, prompt: ModelPrompt, patterns: list[str] | None) ->
     if user is None:
         raise UnknownIntent("Its user is not there any more.")
     endpoint = endpoint_for(profile, prompt.model)
+    if prompt.model and prompt.model not in (*profile.allowed_models, endpoint.model):
+        # No other model answers in its place: programs trust that it is the one that they named.
+        told = ", ".join([*profile.allowed_models, endpoint.model])
+        raise InvalidInput.of(("model", f"may not be asked for here; those that may: {told}"))
     view = profile_view(profile, supports_tools=endpoint.supports_tools)
     tools = tools_of_prompt(user, patterns, prompt.tools)
     return _Setup(

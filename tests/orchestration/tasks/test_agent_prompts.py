@@ -53,6 +53,17 @@ def offered(model: ScriptedModel) -> set[str]:
     return {tool.name for tool in model.requests[-1].tools}
 
 
+@pytest.mark.req("TQ-34", "IN-13")
+def test_a_model_that_may_not_be_asked_for_is_not_replaced_by_another(
+    execute: Execute, model: ScriptedModel
+) -> None:
+    ended = execute("agent_prompt", {"prompt": "Count.", "model": "unheard-of"})
+
+    assert (ended.run.status, ended.run.error_code) == ("failed", "validation_error")
+    assert "may not be asked for" in ended.run.error_message
+    assert model.requests == []
+
+
 @pytest.mark.req("TQ-34")
 def test_a_model_answers_and_what_it_called_is_told(execute: Execute, model: ScriptedModel) -> None:
     model.turns = [CALLS, ANSWERS]
