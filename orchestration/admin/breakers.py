@@ -84,6 +84,8 @@ def _shown(circuit: Circuit, limits: Any) -> dict[str, Any]:
         "row": circuit,
         "colour": _COLOURS[circuit.state],
         "word": circuit.state.replace("_", "-"),
+        "can_reset": circuit.state != "closed" or circuit.failures > 0,
+        "reset": "Close it" if circuit.state != "closed" else "Forget failures",
         "limits": limits.get(circuit.service, DEFAULT),
         "add": f"{reverse('admin:orchestration_circuitsetting_add')}?{query}",
     }

@@ -60,6 +60,22 @@ def test_shows_what_failed_and_closes_it(admin_client: Client) -> None:
     assert "circuit of flow:n8n closed" in str(LogEntry.objects.get().change_message)
 
 
+@pytest.mark.req("IN-31", "IN-47")
+def test_offers_to_close_only_what_is_not_closed(admin_client: Client) -> None:
+    fail(4)
+    page = admin_client.get(NOW).content.decode()
+    assert "Forget failures" in page
+    assert "Close it" not in page
+
+    fail(1)
+
+    assert "Close it" in admin_client.get(NOW).content.decode()
+    admin_client.post(NOW, {"service": "flow:n8n"})
+    page = admin_client.get(NOW).content.decode()
+    assert "Close it" not in page
+    assert "Forget failures" not in page
+
+
 @pytest.mark.req("IN-31")
 def test_a_provider_of_models_is_there_like_the_others(admin_client: Client) -> None:
     endpoint = ModelEndpoint(model="m", base_url="http://127.0.0.1:1/v1", timeout_s=5)
