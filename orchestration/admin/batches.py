@@ -17,9 +17,9 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from orchestration.models import ApprovalOutcome, BatchApproval, BatchLease
 from orchestration.services.batch_leases import batch_lease_free
 from taskmapr.foundation.admin import ReadOnlyAdmin, confirmed_action
-from taskmapr.foundation.badges import link, status_badge, two_lines, when
+from taskmapr.foundation.badges import id_link, status_badge, two_lines, when
 from taskmapr.foundation.csv_cells import csv_cell
-from taskmapr.foundation.figures import NONE, short_id
+from taskmapr.foundation.figures import NONE
 
 _COLOURS: Final = {
     ApprovalOutcome.BEGUN: "waiting",
@@ -50,7 +50,7 @@ def release_leases(lease: BatchLease, by: str) -> None:
 
 
 def _run_link(run_id: UUID) -> SafeString:
-    return link(reverse("admin:orchestration_run_change", args=[run_id]), short_id(run_id))
+    return id_link(reverse("admin:orchestration_run_change", args=[run_id]), run_id)
 
 
 @admin.register(BatchLease)
@@ -88,7 +88,6 @@ class BatchApprovalAdmin(ReadOnlyAdmin):
         "who",
         "confirmed",
         "run_shown",
-        "picture",
         "when_shown",
     )
     list_display_links = None
@@ -112,19 +111,15 @@ class BatchApprovalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="In the name of", ordering="principal")
     def who(self, row: BatchApproval) -> SafeString:
-        return two_lines(row.user.email if row.user else NONE, row.principal, is_wide=True)
+        return two_lines(row.user.email if row.user else NONE, row.principal)
 
     @admin.display(description="Confirmed by", ordering="confirmed_by")
     def confirmed(self, row: BatchApproval) -> str:
         return row.confirmed_by or NONE
 
-    @admin.display(description="Run")
+    @admin.display(description="Run and its screenshot")
     def run_shown(self, row: BatchApproval) -> SafeString:
-        return _run_link(row.run_id)
-
-    @admin.display(description="Screenshot")
-    def picture(self, row: BatchApproval) -> str:
-        return row.screenshot or NONE
+        return two_lines(_run_link(row.run_id), row.screenshot or NONE)
 
     @admin.display(description="When", ordering="at")
     def when_shown(self, row: BatchApproval) -> SafeString | str:

@@ -37,8 +37,8 @@ from orchestration.targets.ssh_peek import Allowed, peek_decision
 from orchestration.targets.ssh_shell import TooTangled, commands_in
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.foundation.admin import ProductAdmin, ReadOnlyAdmin
-from taskmapr.foundation.badges import link, status_badge, two_lines, when
-from taskmapr.foundation.figures import NONE, duration_text, short_id
+from taskmapr.foundation.badges import id_link, link, status_badge, two_lines, when
+from taskmapr.foundation.figures import NONE, duration_text
 
 _COLOURS: Final = {
     SshDecision.ALLOWED: "ok",
@@ -322,14 +322,14 @@ class SshAuditAdmin(ReadOnlyAdmin):
     def who(self, row: SshAudit) -> SafeString:
         name = row.user.email if row.user else NONE
         asked = f"{row.principal}, a model's choice" if row.is_models_choice else row.principal
-        return two_lines(name, asked, is_wide=True)
+        return two_lines(name, asked)
 
     @admin.display(description="Run")
     def run_shown(self, row: SshAudit) -> SafeString | str:
         if row.run_id is None:
             return NONE
         page = reverse("admin:orchestration_run_change", args=[row.run_id])
-        return link(page, short_id(row.run_id))
+        return id_link(page, row.run_id)
 
     @admin.display(description="When", ordering="at")
     def at_shown(self, row: SshAudit) -> SafeString | str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from taskmapr.foundation.figures import NONE
+from taskmapr.foundation.figures import NONE, short_id
 
 
 def status_badge(status: str, label: str = "") -> SafeString:
@@ -32,6 +32,11 @@ def when(at: datetime | None) -> SafeString | str:
 
 def link(url: str, text: object) -> SafeString:
     return format_html('<a class="tm-link" href="{}">{}</a>', url, text)
+
+
+def id_link(url: str, value: object) -> SafeString:
+    """A shortened id in one line."""
+    return format_html('<a class="tm-link tm-id" href="{}">{}</a>', url, short_id(value))
 
 
 def two_lines(first: object, second: object, *, is_wide: bool = False) -> SafeString:
