@@ -19,7 +19,7 @@ from orchestration.admin.access import may_read_words
 from orchestration.admin.deliveries import COLOURS, shown_address
 from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact, Delivery, Run, RunEvent, TaskDefinition, TaskSchedule
-from orchestration.models.artifact import ArtifactRole
+from orchestration.models.artifact import ArtifactRole, storage_asked
 from orchestration.models.delivery import DeliveryStatus
 from orchestration.selectors.artifacts import ROLES, file_opened, file_url
 from taskmapr.core.errors import FileNotFound, Unavailable
@@ -74,6 +74,9 @@ def run_file(
     row = get_object_or_404(private, pk=file_id)
     try:
         content = file_opened(row)
+        with storage_asked():
+            # Some storages fetch the file only now.
+            content.seek(0)
     except FileNotFound:
         raise Http404 from None
     except Unavailable as error:

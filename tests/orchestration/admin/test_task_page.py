@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db.models.fields.files import FieldFile
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -102,6 +103,24 @@ def test_a_stack_is_a_file_that_staff_save(watcher: Client, task: Run) -> None:
     assert b"".join(answer.streaming_content) == b"bytes"  # type: ignore[attr-defined]
     assert answer["Content-Disposition"].startswith("attachment")
     assert watcher.get(f"{base}/{public.pk}/").status_code == 404
+
+
+@pytest.mark.req("TQ-41")
+@pytest.mark.parametrize("step", ["open", "seek"])
+def test_while_the_storage_of_files_is_away_the_file_is_asked_for_again(
+    watcher: Client, task: Run, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    private = _kept(task, "exception-1.txt", ArtifactRole.PRIVATE, "text/plain")
+
+    def away(*args: object) -> None:
+        raise ConnectionError("bucket.example.org")
+
+    monkeypatch.setattr(FieldFile, step, away)
+
+    answer = watcher.get(f"/admin/orchestration/run/{task.pk}/files/{private.pk}/")
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert b"example.org" not in answer.content
 
 
 @pytest.mark.req("IN-50")
