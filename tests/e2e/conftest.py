@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from taskmapr.stack.postgres import EmbeddedPostgres, binaries
 from tests.conftest import servers
 from tests.e2e.processes import ROOT
 from tests.e2e.stack import Shape, Stack, environment, place_make
 from tests.modelserver.process import ScriptedServer, running_model_server
+from tests.servers import schema_hash
 
 
 @pytest.fixture(scope="session")
@@ -23,23 +25,33 @@ def models() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture(scope="session")
-def prepared_database(request: pytest.FixtureRequest, models: ScriptedServer) -> str:
-    """The name of a database with tables, users and profiles; stacks work on copies of it."""
-    servers.postgres_start()
+def prepared_database(
+    request: pytest.FixtureRequest, models: ScriptedServer, django_db_setup: None
+) -> str:
+    """The name of a database with tables, users and profiles; stacks work on copies of it. It is
+    itself a copy, of the template whose tables are made once per run."""
     worker = getattr(request.config, "workerinput", {}).get("workerid", "main")
     name = f"stack_template_{worker}"
     with servers.alone():
-        servers.postgres.database_make(name)
-    database_prepare(servers.postgres.url_of(name), models)
+        servers.postgres.database_make(name, template=f"template_{schema_hash()}")
+    command = [sys.executable, "-W", "ignore", "-m", "tests.e2e.prepare", models.base_url]
+    env = environment(Path("/nonexistent"), servers.postgres.url_of(name), models)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     return name
 
 
-def database_prepare(url: str, models: ScriptedServer) -> None:
-    """Tables, users and profiles are in this database."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.e2e.prepare", models.base_url]
-    env = environment(Path("/nonexistent"), url, models)
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="session")
+def database_fill(prepared_database: str) -> Callable[[EmbeddedPostgres], None]:
+    """For stacks with a server of their own: its database has what the prepared one has."""
+
+    def fill(server: EmbeddedPostgres) -> None:
+        source = servers.postgres.url_of(prepared_database)
+        dump = subprocess.run([binaries() / "pg_dump", source], capture_output=True, check=True)
+        load = [binaries() / "psql", "--quiet", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", server.url]
+        subprocess.run(load, input=dump.stdout, capture_output=True, check=True)
+
+    return fill
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from taskmapr.foundation.collector import collector_spare
 from tests.e2e.cast import ADA, CYD, MODELS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
@@ -17,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmapr.settings")
 def main(base_url: str) -> None:
     import django
 
+    collector_spare()
     django.setup()
     from django.core.management import call_command
 

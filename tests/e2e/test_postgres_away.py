@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
 
 from taskmapr.stack.postgres import EmbeddedPostgres
 from tests.e2e.cast import CYD
-from tests.e2e.conftest import database_prepare
 from tests.e2e.followers import assert_told_once, following
 from tests.e2e.sse import Stream
 from tests.e2e.stack import Shape, Stack, health, place_make, wait_until
@@ -33,8 +32,12 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="module")
-def module_stack(postgres: EmbeddedPostgres, models: ScriptedServer) -> Iterator[Stack]:
-    database_prepare(postgres.url, models)
+def module_stack(
+    postgres: EmbeddedPostgres,
+    database_fill: Callable[[EmbeddedPostgres], None],
+    models: ScriptedServer,
+) -> Iterator[Stack]:
+    database_fill(postgres)
     place = place_make()
     stack = Stack(place, postgres.url, models, Shape(web=1, workers=1))
     try:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from taskmapr.stack.postgres import EmbeddedPostgres
 from tests.e2e.cast import effects_file
-from tests.e2e.conftest import database_prepare
 from tests.e2e.sse import StreamCut
 from tests.e2e.stack import Shape, Stack, place_make, wait_until
 from tests.modelserver.process import ScriptedServer
@@ -41,11 +40,13 @@ class WholeStack(Stack):
 
 
 @pytest.fixture(scope="module")
-def whole(models: ScriptedServer) -> Iterator[WholeStack]:
+def whole(
+    database_fill: Callable[[EmbeddedPostgres], None], models: ScriptedServer
+) -> Iterator[WholeStack]:
     place = place_make()
     postgres = EmbeddedPostgres(place)
     postgres.start()
-    database_prepare(postgres.url, models)
+    database_fill(postgres)
     stack = WholeStack(place, postgres.url, models, Shape())
     stack.postgres = postgres
     try:
