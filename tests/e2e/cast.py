@@ -53,9 +53,10 @@ def effects_file(data_dir: Path) -> Path:
     return data_dir / "effects.txt"
 
 
-def death_file(data_dir: Path, moment: str) -> Path:
-    """While it exists, the next call dies at that moment: "before" or "after" its effect."""
-    return data_dir / f"die-{moment}"
+def order_file(data_dir: Path, moment: str, line: str) -> Path:
+    """An order to the call of `test.write` that writes this line: to stand still for ever at that
+    moment, "before" or "after" its effect. The call takes the file away when it has obeyed."""
+    return data_dir / f"stand-still-{moment}-{line}"
 
 
 def halt_file(data_dir: Path, point: str) -> Path:

@@ -108,6 +108,12 @@ class Stack:
         for n in range(len(self.web)):
             wait_until(lambda n=n: self._answers(n), timeout_s=PATIENCE_S)
 
+    def revive(self) -> None:
+        """Everything that does not run is begun, while the test waits for something else."""
+        for process in self.processes:
+            if not process.is_running:
+                process.start()
+
     def end(self) -> None:
         for process in self.processes:
             process.end()
@@ -128,9 +134,7 @@ class Stack:
 
     def _workers_live(self) -> bool:
         """Also starts what is missing: a process may be about to die of an earlier test."""
-        for process in self.processes:
-            if not process.is_running:
-                process.start()
+        self.revive()
         with self.redis() as client:
             alive = {int(name.split(b"-")[-2]) for name in client.scan_iter("tm:worker:*")}
         return alive >= {worker.pid for worker in self.workers}

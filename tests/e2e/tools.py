@@ -1,10 +1,8 @@
-"""What the stack's processes know beyond the product: tools whose worker dies, a sealed kind."""
+"""What the stack's processes know beyond the product: tools that stand still, a sealed kind."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from typing import Any, Final
 
 from django.conf import settings
@@ -12,7 +10,7 @@ from django.conf import settings
 from taskmapr.core.run_kinds import RunKind, run_kind_add
 from taskmapr.core.task_types import TaskContext, task
 from taskmapr.core.tools import ToolContext, tool
-from tests.e2e.cast import death_file, effects_file
+from tests.e2e.cast import effects_file, order_file
 
 _LINE: Final = {
     "type": "object",
@@ -32,19 +30,19 @@ SEALED_KIND: Final = run_kind_add(
 )
 
 
-def _die_if_told(moment: str) -> None:
-    order = death_file(settings.DATA_DIR, moment)
+async def _stand_still_if_told(moment: str, line: str) -> None:
+    order = order_file(settings.DATA_DIR, moment, line)
     if order.exists():
         order.unlink()
-        os.kill(os.getpid(), signal.SIGKILL)
+        await asyncio.Event().wait()
 
 
 @tool("test.write", summary="Writes a line.", input_schema=_LINE, has_effect=True, danger="write")
 async def write(context: ToolContext, args: dict[str, Any]) -> dict[str, Any]:
-    _die_if_told("before")
+    await _stand_still_if_told("before", args["line"])
     with effects_file(settings.DATA_DIR).open("a") as file:
         file.write(args["line"] + "\n")
-    _die_if_told("after")
+    await _stand_still_if_told("after", args["line"])
     return {"written": args["line"]}
 
 
