@@ -29,6 +29,7 @@ def test_killed_in_mid_stream_a_web_process_is_replaced_by_the_other(stack: Stac
     witness = stack.resume(first.run_id, None, web=1)
     first.read_texts(5)
     stack.web[0].kill()
+    stack.revive()
     second = stack.resume(first.run_id, first.last_id, web=1)
     second.rest()
     joined = [f.body for f in first.frames + second.frames if f.id]
@@ -41,6 +42,7 @@ def test_a_run_whose_web_process_was_killed_is_cancelled_when_nobody_comes(stack
     stream = stack.ask("count", model="silent-2", web=0)
     stream.read_texts(1)
     stack.web[0].kill()
+    stack.revive()
     row = stack.wait_for_end(stream.run_id)
     assert (row["status"], row["reason"]) == ("cancelled", "client_disconnected")
 

@@ -13,12 +13,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import anyio
-import uvicorn
-from mcp.server import MCPServer
-from mcp.server.mcpserver import Context, Image
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ToolAnnotations
+from taskmapr.foundation.collector import collector_spare
+
+collector_spare()  # importing the SDK makes half a million objects that stay
+
+import anyio  # noqa: E402
+import uvicorn  # noqa: E402
+from mcp.server import MCPServer  # noqa: E402
+from mcp.server.mcpserver import Context, Image  # noqa: E402
+from mcp.server.mcpserver.exceptions import ToolError  # noqa: E402
+from mcp_types import ToolAnnotations  # noqa: E402
 
 server = MCPServer("test-tools", version="1.2.3", log_level="CRITICAL")
 READS = ToolAnnotations(read_only_hint=True)

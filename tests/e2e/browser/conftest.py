@@ -38,6 +38,7 @@ def shape() -> Shape:
             "DISABLE_AUTH": "true",
             "TASKMAPR_DEFAULT_MODEL": "scripted",
             "TASKMAPR_RATE_LIMIT_PER_MINUTE": "1000",
+            "TASKMAPR_DEMO_ESC_SLOW_S": "1",
         }
     )
 

@@ -25,14 +25,9 @@ from taskmapr.users.models import User
 from tests.browser.context import RecordingContext
 from tests.e2e.cast import ADA
 from tests.e2e.processes import ROOT, ServiceProcess
-from tests.e2e.stack import Shape, Stack, wait_until
+from tests.e2e.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
-
-
-@pytest.fixture(scope="module")
-def shape() -> Shape:
-    return Shape(beat=True, env={"ENV": "dev", "TASKMAPR_DEMO_ESC_SLOW_S": "1"})
 
 
 @pytest.fixture

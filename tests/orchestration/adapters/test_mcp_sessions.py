@@ -39,14 +39,15 @@ REVISIONS = {
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Callable[[str], McpProcess]]:
-    """The server of that kind; started by the first test that wants it."""
+    """The server of that kind; started by the first test that wants it, and by the next one
+    after a test that left it dead."""
     processes: dict[str, McpProcess] = {}
 
     def of(kind: str) -> McpProcess:
-        if kind not in processes:
-            processes[kind] = McpProcess(*HTTP[kind])
-            processes[kind].start()
-        return processes[kind]
+        server = processes.setdefault(kind, McpProcess(*HTTP[kind]))
+        if not server.is_running:
+            server.start()
+        return server
 
     yield of
     for process in processes.values():
@@ -63,22 +64,6 @@ def sessions() -> McpSessions:
 def address(request: pytest.FixtureRequest, running: Any) -> ToolServerAddress:
     kind = request.param
     return stdio_address() if kind == "stdio" else running(kind).address()
-
-
-@pytest.fixture
-def own() -> Iterator[Callable[[str], McpProcess]]:
-    """A server of that kind for one test, which may do to it what it likes."""
-    made: list[McpProcess] = []
-
-    def start(kind: str) -> McpProcess:
-        process = McpProcess(*HTTP[kind])
-        process.start()
-        made.append(process)
-        return process
-
-    yield start
-    for process in made:
-        process.kill()
 
 
 async def time_of(call: Awaitable[Any]) -> tuple[Any, float]:
@@ -185,9 +170,9 @@ async def test_many_calls_at_once_share_a_session(
 @pytest.mark.req("OV-44")
 @pytest.mark.parametrize("kind", HTTP)
 async def test_a_server_that_was_started_anew_is_found_without_a_lost_call(
-    sessions: McpSessions, own: Callable[[str], McpProcess], kind: str
+    sessions: McpSessions, running: Callable[[str], McpProcess], kind: str
 ) -> None:
-    server = own(kind)
+    server = running(kind)
     address = server.address()
     assert await sessions.call(address, "echo", {"text": "before"}) == "before"
 
@@ -199,9 +184,9 @@ async def test_a_server_that_was_started_anew_is_found_without_a_lost_call(
 @pytest.mark.req("OV-44")
 @pytest.mark.parametrize("kind", [*HTTP, "stdio"])
 async def test_a_server_that_dies_in_a_call_is_an_error_and_comes_back(
-    sessions: McpSessions, own: Callable[[str], McpProcess], kind: str
+    sessions: McpSessions, running: Callable[[str], McpProcess], kind: str
 ) -> None:
-    server = None if kind == "stdio" else own(kind)
+    server = None if kind == "stdio" else running(kind)
     address = stdio_address() if server is None else server.address()
 
     with pytest.raises(OutcomeUnknown, match="Whether it took effect is unknown"):
