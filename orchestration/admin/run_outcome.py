@@ -21,6 +21,7 @@ from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact, Delivery, Run, RunEvent, TaskDefinition, TaskSchedule
 from orchestration.models.artifact import ArtifactRole, storage_asked
 from orchestration.models.delivery import DeliveryStatus
+from orchestration.page.sensitive import redact_members
 from orchestration.selectors.artifacts import ROLES, file_opened, file_url
 from taskmapr.core.errors import FileNotFound, Unavailable
 from taskmapr.core.run_kinds import TASK
@@ -50,7 +51,7 @@ def run_outcome(run: Run, veil: str) -> dict[str, Any]:
         **shown,
         "is_veiled": bool(veil),
         "log_url": _log_url(run, veil),
-        "params_text": veil or _pretty(_params(run.input)),
+        "params_text": veil or _pretty(redact_members(_params(run.input))),
         "result_text": _result(run, veil),
         "callbacks": [_callback(row) for row in run.deliveries.all()[:ROWS]],
         "is_repeatable": is_repeatable(run),
@@ -100,7 +101,7 @@ def _result(run: Run, veil: str) -> str:
     data = events.values_list("data", flat=True).first()
     if data is None:
         return ""
-    return veil or _pretty(data.get("value"))
+    return veil or _pretty(redact_members(data.get("value")))
 
 
 def _crashes(run: Run, veil: str) -> list[dict[str, Any]]:

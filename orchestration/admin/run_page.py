@@ -25,6 +25,7 @@ from orchestration.admin.timeline import SEALED, Timeline
 from orchestration.log.store import events_after
 from orchestration.models import Approval, Message, Run
 from orchestration.models.approval import ApprovalAsks, ApprovalStatus
+from orchestration.page.sensitive import redact_members
 from orchestration.services.pausing import approval_resolve
 from orchestration.services.run_end import run_cancel
 from taskmapr.core.errors import TaskMaprError
@@ -174,7 +175,7 @@ def _timeline(run: Run, after: int, veil: str) -> dict[str, Any]:
 
 def _belongings(run: Run, veil: str) -> dict[str, Any]:
     return {
-        "request_text": veil or _pretty(run.input),
+        "request_text": veil or _pretty(redact_members(run.input)),
         "approvals": [_approval(row, veil) for row in run.approvals.all()[:ROWS]],
         "effects": run.effects.all()[:ROWS],
         "commands": run.commands.all()[:ROWS],

@@ -75,6 +75,17 @@ def test_shows_parameters_result_files_and_callbacks(
     assert "1 of 4" in body
 
 
+@pytest.mark.req("TQ-36", "TQ-41")
+def test_secrets_that_were_sent_are_not_shown(admin_client: Client, task: Run) -> None:
+    sent = {"headers": {"Authorization": "Bearer sk-of-the-owner"}, "password": "sk-of-the-owner"}
+    Run.objects.filter(pk=task.pk).update(input={**task.input, "params": sent})
+
+    body = admin_client.get(page(task)).content.decode()
+
+    assert "Authorization" in body
+    assert "sk-of-the-owner" not in body
+
+
 @pytest.mark.req("TQ-41")
 def test_words_results_and_files_need_the_permission_to_read_them(
     supporter: Client, task: Run, hold: Hold
