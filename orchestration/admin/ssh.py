@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -298,9 +298,11 @@ class SshAuditAdmin(ReadOnlyAdmin):
         return format_html("{} {}", badge, "; ".join(row.reasons)[:200])
 
     @admin.display(description="Ended")
-    def ended(self, row: SshAudit) -> str:
+    def ended(self, row: SshAudit) -> SafeString | str:
         if row.error_code:
-            return row.error_code
+            # It may break behind any of its words.
+            words = ((word,) for word in row.error_code.split("_"))
+            return format_html_join(mark_safe("_<wbr>"), "{}", words)
         return NONE if row.exit_code is None else f"exit {row.exit_code}"
 
     @admin.display(description="Command")
