@@ -142,7 +142,8 @@ def mcp_servers_listed(known: KnownTools) -> dict[str, Any]:
             "state": server.state,
             "transport": server.transport,
             "software": server.software,
-            "checked_at": server.checked_at.isoformat() if server.checked_at else None,
+            "checked_at": server.checked_at
+            and server.checked_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "tools": sum(tool.server_id == server.pk for tool in known.of_servers),
         }
         for server in known.servers

@@ -253,5 +253,5 @@ class ApiKeyAdmin(ProductAdmin):
 
     @admin.display(description="Made", ordering="created_at")
     def made_by(self, key: ApiKey) -> SafeString:
-        by = key.created_by.email if key.created_by else "an account that is gone"
+        by = key.created_by.email if key.created_by else "by no account of today"
         return two_lines(when(key.created_at), by)
