@@ -52,9 +52,10 @@ def page(browser: Chrome, stack: Stack) -> Page:
 def test_a_task_is_assigned_and_followed_to_its_result(page: Page) -> None:
     page.assign(duration_s="1")
 
-    page.until(lambda: page.status == "completed")
+    # The last message, right after the status.
+    page.until(lambda: "Test task completed" in page.one("#task-result").text)
+    assert page.status == "completed"
     assert page.lines >= 3
-    assert "Test task completed" in page.one("#task-result").text
     assert "task.log" in page.one("#task-downloads").text
     assert page.one("#recent-rows").text.count("test_task") >= 1
 
@@ -90,6 +91,6 @@ def test_a_task_that_asks_first_is_answered_on_the_page(
     page.until(lambda: page.one("#task-question").is_displayed())
     page.one(f"#task-{button}").click()
 
-    page.until(lambda: page.status == "completed")
-    assert decision in page.one("#task-result").text
+    page.until(lambda: decision in page.one("#task-result").text)
+    assert page.status == "completed"
     assert not page.one("#task-question").is_displayed()
