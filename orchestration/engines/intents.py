@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from agents_cfg.selectors.profiles import profile_choose
 from agents_cfg.selectors.tools import tools_known
+from orchestration.dialects.base import timestamp_of
 from orchestration.engines.attempts import Attempts
 from orchestration.engines.call_voice import CallVoice
 from orchestration.engines.direct_calls import DirectCall
@@ -187,8 +189,9 @@ def _params(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
 def task_outcome(events: Iterable[Event], run_id: UUID) -> dict[str, Any]:
     """What the task's function gave, with the files of the run beside it.
 
-    An object keeps its members; any other value stands under `value`. Addresses need the owner's
-    credentials.
+    An object keeps its members; any other value stands under `value`. Files have the members of a
+    task's result; but results of intents are kept as they are, so addresses carry no signature,
+    whose time would be over: they need the owner's credentials.
     """
     value: Any = None
     files: dict[str, list[dict[str, Any]]] = {"downloads": [], "screenshots": []}
@@ -197,10 +200,23 @@ def task_outcome(events: Iterable[Event], run_id: UUID) -> dict[str, Any]:
             value = event.data.get("value")
         elif event.kind == "artifact" and (where := _FOLDERS.get(event.data.get("role", ""))):
             folder, member = where
-            name = event.data["name"]
-            told = {"name": name, "url": f"/static/{folder}/{run_id}/{name}"}
-            files[member].append({**told, "mime": event.data["media_type"]})
+            url = f"/static/{folder}/{run_id}/{quote(event.data['name'], safe='')}"
+            files[member].append(_file_told(event, url, is_picture=member == "screenshots"))
     return {**(value if isinstance(value, Mapping) else {"value": value}), **files}
+
+
+def _file_told(event: Event, url: str, *, is_picture: bool) -> dict[str, Any]:
+    data = event.data
+    told = {"name": data["name"], "url": url, "mime": data["media_type"]}
+    if not is_picture:
+        return {**told, "size": data["size_bytes"], "sha256": data.get("sha256")}
+    size = {name: data.get(name) for name in ("width", "height")}
+    return {
+        **told,
+        "kind": data.get("label") or "step",
+        "timestamp": timestamp_of(event.at),
+        **size,
+    }
 
 
 #: The role of a file → the folder of its address, and where a result lists it.

@@ -165,7 +165,11 @@ def test_a_type_of_task_is_an_intent(orchestrate: Call, call: Call) -> None:
     assert answer.status == 200, answer.json
     result = answer.json["result"]
     (log,) = result["downloads"]
-    assert result["screenshots"]
+    (shot,) = result["screenshots"]
+    assert (log["mime"], len(log["sha256"])) == ("text/plain", 64)
+    assert log["size"] == len(call("GET", log["url"]).body)
+    assert (shot["kind"], shot["width"], shot["height"]) == ("success", 320, 200)
+    assert shot["timestamp"].endswith("Z")
     for file in (log, *result["screenshots"]):
         assert call("GET", file["url"]).status == 200
         assert call("GET", file["url"], user=None).status == 404
