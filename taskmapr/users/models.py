@@ -151,7 +151,7 @@ class ApiKey(models.Model):
         default=list,
         db_default=[],
         blank=True,
-        help_text="Comma list such as `gmail.*`. Empty: all that its scopes permit",
+        help_text="Comma list such as gmail.*; empty: all that its scopes permit",
     )
     task_types = ArrayField(
         models.CharField(max_length=200),
@@ -159,7 +159,7 @@ class ApiKey(models.Model):
         default=list,
         db_default=[],
         blank=True,
-        help_text="Comma list such as `approve_batches, report_*`. Empty: all",
+        help_text="Comma list such as approve_batches, report_*; empty: all",
     )
     networks = ArrayField(
         models.CharField(max_length=50),
@@ -167,7 +167,7 @@ class ApiKey(models.Model):
         default=list,
         db_default=[],
         blank=True,
-        help_text="From where it may be used: a comma list such as `10.0.0.0/8`. Empty: anywhere",
+        help_text="From where it may be used: a comma list such as 10.0.0.0/8; empty: anywhere",
     )
     rate_per_minute = models.PositiveIntegerField(
         "requests per minute", null=True, blank=True, help_text="Empty: the server's own limit"

@@ -14,16 +14,16 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='apikey',
             name='intents',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), blank=True, db_default=[], default=list, help_text='Comma list such as `gmail.*`. Empty: all that its scopes permit', size=None, verbose_name='intents'),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), blank=True, db_default=[], default=list, help_text='Comma list such as gmail.*; empty: all that its scopes permit', size=None, verbose_name='intents'),
         ),
         migrations.AddField(
             model_name='apikey',
             name='networks',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=50), blank=True, db_default=[], default=list, help_text='From where it may be used: a comma list such as `10.0.0.0/8`. Empty: anywhere', size=None, verbose_name='addresses'),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=50), blank=True, db_default=[], default=list, help_text='From where it may be used: a comma list such as 10.0.0.0/8; empty: anywhere', size=None, verbose_name='addresses'),
         ),
         migrations.AddField(
             model_name='apikey',
             name='task_types',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), blank=True, db_default=[], default=list, help_text='Comma list such as `approve_batches, report_*`. Empty: all', size=None, verbose_name='types of tasks'),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), blank=True, db_default=[], default=list, help_text='Comma list such as approve_batches, report_*; empty: all', size=None, verbose_name='types of tasks'),
         ),
     ]
