@@ -69,10 +69,10 @@ def test_one_that_has_begun_a_change_ends_as_lost_with_what_it_did(
     wait_until(lambda: "result" in stack.kinds(run_id), timeout_s=PATIENCE_S)
 
     stack.holder(run_id).kill()
+    stack.revive()
 
     for pid in map(int, file.read_text().split()):
         wait_until(lambda pid=pid: is_gone(pid), timeout_s=20)  # type: ignore[misc]
-    stack.start()
     ended = stack.wait_for_end(run_id, timeout_s=PATIENCE_S)
     assert (ended["status"], ended["error_code"]) == ("failed", "worker_lost")
     results = [e["data"]["value"] for e in stack.events(run_id) if e["kind"] == "result"]

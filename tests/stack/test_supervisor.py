@@ -129,14 +129,15 @@ class Vanishing:
 def test_starts_that_fail_after_a_long_life_wait_longer_each_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(supervisor, "_HEALTHY_AFTER_S", 0.2)
+    monkeypatch.setattr(supervisor, "_HEALTHY_AFTER_S", 0.02)
+    monkeypatch.setattr(supervisor, "_BACKOFF_FIRST_S", 0.05)
     said, child = io.StringIO(), Vanishing(starts=4)
     kept = supervisor.Supervisor([[child]], terminal=Terminal(said))
     kept.wave_start(0)
     threading.Thread(target=lambda: (_until(lambda: child.left <= 0), kept.end())).start()
     kept.run()
     waits = [line.split()[-2] for line in said.getvalue().splitlines()]
-    assert waits[:4] == ["0.5", "1", "2", "4"]
+    assert waits[:4] == ["0.05", "0.1", "0.2", "0.4"]
 
 
 def _until(condition: Callable[[], bool]) -> None:

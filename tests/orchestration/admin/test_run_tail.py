@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Permission
+from django.db.models.functions import Now
 from django.test import AsyncClient
 
 from orchestration.live import live_close
@@ -34,6 +35,7 @@ def ended(start: Callable[..., Run], hold: Callable[[UUID], Claim]) -> Run:
         ev.TextDelta(text="task."),
         ev.RunFinished(status="succeeded", duration_ms=900),
     )
+    Run.objects.filter(pk=run.pk).update(status="succeeded", finished_at=Now())
     return run
 
 

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from orchestration.adapters.redis_slots import RedisSlots
 from orchestration.models import Run
@@ -109,7 +111,10 @@ def test_without_a_limit_keys_are_not_counted(task: Callable[..., Claim], settin
 def test_without_redis_tasks_are_not_counted(
     ports: wired.Ports, task: Callable[..., Claim]
 ) -> None:
-    away = RedisSlots(Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1))
+    nobody = Redis(
+        host="127.0.0.1", port=1, socket_connect_timeout=0.1, retry=Retry(NoBackoff(), 1)
+    )
+    away = RedisSlots(nobody)
     wired.wire(replace(ports, slots=away))
 
     claim = task()
