@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 from typing import Final
+
+import regex
 
 from agents_cfg.selectors.fresh import fresh
 from orchestration.models import CommandRule, SshTarget
@@ -51,6 +52,6 @@ def _patterns() -> tuple[DenyPattern, ...]:
     for rule in CommandRule.objects.filter(is_enabled=True):
         try:
             found.append(DenyPattern.of(rule.pattern, rule.reason))
-        except re.error:
+        except regex.error:
             logger.exception("the rule %s about commands cannot be read", rule.pk)
     return tuple(found)

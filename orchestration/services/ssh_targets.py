@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+import regex
 from django.db import transaction
 
 from agents_cfg.selectors.fresh import fresh
@@ -98,8 +99,8 @@ def command_rule_save(*, rule: CommandRule, by: str) -> CommandRule:
 def command_rule_check(rule: CommandRule) -> None:
     """Raises InvalidInput for a pattern that is none, or that matches every command."""
     try:
-        matches_all = re.compile(rule.pattern).search("") is not None
-    except re.error as error:
+        matches_all = regex.compile(rule.pattern).search("", timeout=1) is not None
+    except regex.error as error:
         raise InvalidInput.of(("pattern", f"is no regular expression: {error}")) from error
     if matches_all:
         raise InvalidInput.of(("pattern", "matches everything"))

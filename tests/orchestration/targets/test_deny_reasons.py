@@ -185,3 +185,14 @@ def test_no_command_takes_long_to_judge(piece: str) -> None:
     deny_reasons((piece * 4096)[:4096], shipped_patterns())
 
     assert time.process_time() - began < 5
+
+
+@pytest.mark.req("IN-19")
+def test_a_pattern_that_looks_for_hours_speaks_against_the_command() -> None:
+    slow = DenyPattern.of(r"^(a|aa)+$", "endless a")
+    began = time.monotonic()
+
+    (reason,) = deny_reasons("a" * 60 + "!", [slow])
+
+    assert "endless a" in reason
+    assert time.monotonic() - began < 10
