@@ -172,6 +172,7 @@ def tools_of_prompt(
 
     Tools that only read come with a pattern, or by themselves; others must be named in full. A
     dangerous tool that can be tried dry is offered so and no other way: nobody is there to ask.
+    Raises InvalidInput for what was named in full and cannot be offered.
     """
     _, of_servers = tools_enabled()
     every = [*agent_tools().values(), *(spec for _, spec in of_servers)]
@@ -187,6 +188,10 @@ def tools_of_prompt(
         )
         if is_permitted and is_wanted and (careful := _careful(spec)) is not None:
             offered.append(careful)
+    there = {spec.name for spec in offered}
+    if missing := [name for name in wanted or () if name not in there and not name.endswith("*")]:
+        # A model that goes without what it was given would make something up.
+        raise InvalidInput.of(("tools", f"no model can be given {', '.join(missing)[:300]} here"))
     return offered
 
 

@@ -89,7 +89,7 @@ def test_a_model_answers_and_what_it_called_is_told(execute: Execute, model: Scr
         (None, None, True),
         (None, ["memory.*"], False),
         (["memory.*"], None, False),
-        (["memory.*"], [COLLECTIONS], False),
+        (["memory.*"], ["knowledge.*"], False),
         ([COLLECTIONS], ["knowledge.*"], True),
     ],
 )
@@ -101,6 +101,22 @@ def test_only_what_was_named_and_the_key_is_for_is_offered(
     assert execute("agent_prompt", params, {"intents": intents}).end == ("succeeded", "")
 
     assert ("knowledge_list_knowledge_collections" in offered(model)) is is_offered
+
+
+@pytest.mark.req("TQ-34")
+@pytest.mark.parametrize(
+    ("intents", "name"), [(None, "knowledge.no_such_tool"), (["memory.*"], COLLECTIONS)]
+)
+def test_a_tool_that_is_named_and_cannot_be_given_is_told(
+    execute: Execute, model: ScriptedModel, intents: Any, name: str
+) -> None:
+    params = {"prompt": "What?", "tools": ["memory.*", name]}
+
+    ended = execute("agent_prompt", params, {"intents": intents})
+
+    assert (ended.run.status, ended.run.error_code) == ("failed", "validation_error")
+    assert f"given {name} here" in ended.run.error_message
+    assert model.requests == []
 
 
 @pytest.mark.req("TQ-34", "TQ-15")
