@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -16,6 +17,8 @@ from taskmapr.core.errors import InvalidInput
 INPUTS_BYTES: Final = 1024 * 1024
 CONTEXT_BYTES: Final = 16 * 1024
 URL_LENGTH: Final = 2048
+#: As JSON writes it; an escaped backslash before it makes six ordinary characters of it.
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +87,12 @@ def _of_object(value: Any, limit: int) -> str:
         return "is required"
     if not isinstance(value, Mapping):
         return "must be an object"
-    size = len(orjson.dumps(value))
-    return f"must be at most {limit} bytes of JSON" if size > limit else ""
+    line = orjson.dumps(value)
+    if len(line) > limit:
+        return f"must be at most {limit} bytes of JSON"
+    # It would be lost wherever texts are stored and shown: what was done would not be what is told.
+    has_nul = b"\\u0000" in line and _NUL.search(line)
+    return "must not contain the character NUL" if has_nul else ""
 
 
 def _of_url(url: Any) -> str:

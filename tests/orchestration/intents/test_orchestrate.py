@@ -50,10 +50,13 @@ def test_a_tool_answers_within_the_request(orchestrate: Call) -> None:
         ({"inputs": None}, "inputs"),
         ({"inputs": []}, "inputs"),
         ({"inputs": {"a": "x" * 1024 * 1024}}, "inputs"),
+        ({"inputs": {"a": ["x\0y"]}}, "inputs"),
+        ({"inputs": {"a\0": 1}}, "inputs"),
         ({"mode": "foo"}, "mode"),
         ({"mode": 5}, "mode"),
         ({"context": "x"}, "context"),
         ({"context": {"a": "x" * 16 * 1024}}, "context"),
+        ({"context": {"a": "\\\0"}}, "context"),
         ({"async": "yes"}, "async"),
         ({"callback_url": 5}, "callback_url"),
     ],
@@ -67,6 +70,14 @@ def test_a_wrong_member_is_named(call: Call, change: dict[str, Any], path: str) 
     assert answer.json["code"] == "validation_error"
     assert [f["path"] for f in answer.json["details"]["fields"]] == [path]
     assert not Run.objects.exists()
+
+
+@pytest.mark.req("IN-01")
+def test_what_only_looks_like_nul_is_a_text_like_any_other(orchestrate: Call) -> None:
+    answer = orchestrate("my.operation", {"param1": r"C:\u0000", "param2": 1})
+
+    assert answer.status == 200
+    assert r"C:\u0000" in answer.json["result"]["result"]
 
 
 @pytest.mark.req("IN-01")
