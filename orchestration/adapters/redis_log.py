@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.ports import Parcel
+from taskmapr.foundation.aio import require_not_cancelled
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class RedisLog:
         try:
             entries: Any = await self._client.xrange(stream_key(run_id), min=f"{after + 1}-0")
         except (RedisError, OSError) as error:
-            _unless_cancelled()
+            require_not_cancelled()
             raise QueueUnavailable("The live log cannot be read.") from error
         return [fields[b"e"] for _, fields in entries]
 
@@ -127,7 +127,7 @@ class RedisLog:
         try:
             entries: Any = await self._client.xrevrange(stream_key(run_id), count=1)
         except (RedisError, OSError) as error:
-            _unless_cancelled()
+            require_not_cancelled()
             raise QueueUnavailable("The live log cannot be read.") from error
         return entries[0][1][b"e"] if entries else None
 
@@ -137,14 +137,6 @@ class RedisLog:
                 self._started.discard(parcel.run_id)
             else:
                 self._started.add(parcel.run_id)
-
-
-def _unless_cancelled() -> None:
-    """redis-py can make a time-out of a cancellation that comes while it connects: whoever was
-    cancelled must not go on all the same."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 class RedisLogSync:

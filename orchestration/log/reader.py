@@ -22,6 +22,7 @@ from orchestration.log.wire import unpack
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.events import Event
 from taskmapr.core.ports import LogTransport, Sealer
+from taskmapr.foundation.aio import require_not_cancelled
 from taskmapr.foundation.telemetry.outages import REDIS
 
 #: Bodies that may wait in one subscription before the reader is told to read again instead.
@@ -67,6 +68,7 @@ class Subscription:
 
     async def take(self, timeout_s: float) -> list[bytes]:
         """The bodies that arrived; empty after `timeout_s` or when stale."""
+        require_not_cancelled()
         if not self._wake.is_set():
             # Not wait_for, which makes a task for each wait.
             with suppress(TimeoutError):
@@ -87,6 +89,7 @@ class Announcements:
         self._confirmations: dict[bytes, list[asyncio.Future[None]]] = defaultdict(list)
         self._pubsub: Any = None
         self._task: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Future[None]] = set()
         self.is_up = False
 
     async def subscribe(self, run_id: UUID) -> Subscription:
@@ -101,10 +104,13 @@ class Announcements:
         try:
             if not (known and self.is_up):
                 await self._confirm(channel)
-        except (RedisError, OSError, TimeoutError) as error:
-            REDIS.warn(error)
+            require_not_cancelled()
+        except BaseException as error:
             await self.unsubscribe(subscription)
-            raise QueueUnavailable("Live events cannot be followed.") from error
+            if isinstance(error, RedisError | OSError | TimeoutError):
+                REDIS.warn(error)
+                raise QueueUnavailable("Live events cannot be followed.") from error
+            raise
         return subscription
 
     async def attach(self, run_id: UUID) -> Subscription:
@@ -115,9 +121,13 @@ class Announcements:
             subscription = Subscription(run_id)
             channel = self._channel_name(run_id).encode()
             self._subscriptions[channel].add(subscription)
-            if self.is_up:
-                with suppress(RedisError, OSError):
-                    await self._pubsub.subscribe(channel)
+            try:
+                if self.is_up:
+                    with suppress(RedisError, OSError):
+                        await self._tell(self._pubsub.subscribe, channel)
+            except asyncio.CancelledError:
+                await self.unsubscribe(subscription)
+                raise
             return subscription
 
     async def unsubscribe(self, subscription: Subscription) -> None:
@@ -131,7 +141,7 @@ class Announcements:
         del self._subscriptions[channel]
         if self.is_up:
             with suppress(RedisError, OSError):
-                await self._pubsub.unsubscribe(channel)
+                await self._tell(self._pubsub.unsubscribe, channel)
 
     @property
     def run_ids(self) -> set[UUID]:
@@ -153,7 +163,7 @@ class Announcements:
         try:
             async with asyncio.timeout(CONNECT_S):
                 if self.is_up:
-                    await self._pubsub.subscribe(channel)
+                    await self._tell(self._pubsub.subscribe, channel)
                 elif self._task is None or self._task.done():
                     # It subscribes to everything that is wanted when it connects.
                     self._task = asyncio.create_task(self._listen(), name="run-announcements")
@@ -164,6 +174,13 @@ class Announcements:
                 waiting.remove(future)
             if not waiting:
                 self._confirmations.pop(channel, None)
+
+    async def _tell(self, command: Callable[[bytes], Awaitable[None]], channel: bytes) -> None:
+        """To its end: a command that is cut short takes the connection of everybody along."""
+        telling = asyncio.ensure_future(command(channel))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        await asyncio.shield(telling)
 
     async def _listen(self) -> None:
         await self._connect()

@@ -1,4 +1,5 @@
-"""The one bridge from coroutines to sync code that uses the database.
+"""The one bridge from coroutines to sync code that uses the database, and the end of what was
+cancelled.
 
 A few threads, each with a connection of its own that it keeps from call to call. Django's
 own bridge would serve a whole process with one thread, and hold a pooled connection for as long as
@@ -105,6 +106,18 @@ async def in_tool_thread(call: Callable[[], R]) -> R:
     if getattr(settings, "TASKMAPR_AIO_INLINE", False):
         return await sync_to_async(call)()
     return await _running_tools().run(call)
+
+
+def require_not_cancelled() -> None:
+    """Raises CancelledError where the running task was cancelled and goes on all the same.
+
+    A task is cancelled once, and a library that awaits may lose that: `asyncio.wait_for` of Python
+    3.11 does when its result comes at the same moment, and redis-py makes a time-out of it while it
+    connects. For places in front of long waits.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def shutdown() -> None:

@@ -14,6 +14,9 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext
 from django.core.handlers.asgi import ASGIHandler
+from django.http.response import HttpResponseBase
+
+from taskmapr.foundation.aio import require_not_cancelled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,7 +71,11 @@ class _ThreadOfRequest(Executor):
 
 
 class LendingHandler(ASGIHandler):
-    """Django's ASGI application, whose requests lend their threads."""
+    """Django's ASGI application, whose requests lend their threads.
+
+    A client that leaves is noticed, also when the view lost its cancellation: nobody would stop a
+    stream to such a client.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,3 +90,8 @@ class LendingHandler(ASGIHandler):
                 await self.handle(scope, receive, send)
         finally:
             thread.end()
+
+    async def send_response(self, response: HttpResponseBase, send: Any) -> None:
+        """Django closes the response after this, however it ends."""
+        require_not_cancelled()
+        await super().send_response(response, send)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
+import pytest
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.http import HttpRequest, StreamingHttpResponse
+from django.urls import path
 
-from taskmapr.foundation.request_threads import RequestThreads, _ThreadOfRequest
+from taskmapr.foundation.request_threads import (
+    LendingHandler,
+    RequestThreads,
+    _ThreadOfRequest,
+)
 
 
 async def _request(threads: RequestThreads, *calls: Any) -> list[Any]:
@@ -78,3 +87,55 @@ def test_only_so_many_spare_threads_are_kept() -> None:
 
     assert threads.take() is first
     assert second._shutdown
+
+
+begun, closed = asyncio.Event(), threading.Event()
+
+
+async def deaf(request: HttpRequest) -> StreamingHttpResponse:
+    """Loses its cancellation, as `asyncio.wait_for` of Python 3.11 may."""
+    begun.set()
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    response = StreamingHttpResponse(_endless())
+    response._resource_closers.append(closed.set)
+    return response
+
+
+async def _endless() -> AsyncIterator[bytes]:
+    yield b"a"
+    await asyncio.Event().wait()
+
+
+urlpatterns = [path("deaf", deaf)]
+
+
+@pytest.mark.req("OV-23")
+@pytest.mark.urls(__name__)
+def test_a_client_that_left_gets_no_stream_from_a_view_that_did_not_notice() -> None:
+    sent: list[Any] = []
+    asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/deaf",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+    }
+
+    async def receive() -> Any:
+        if (message := next(asked, None)) is not None:
+            return message
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def scene() -> None:
+        async with asyncio.timeout(10):
+            await LendingHandler()(scope, receive, send)
+
+    asyncio.run(scene())
+    assert sent == []
+    assert closed.is_set()

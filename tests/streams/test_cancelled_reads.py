@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
+from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from orchestration.adapters.redis_log import RedisLog
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.ids import uuid7
+from tests.streams.conftest import logs_at
 
 
 class _Slow:
@@ -46,3 +49,30 @@ async def test_a_read_that_takes_too_long_is_told_as_such() -> None:
 
     with pytest.raises(QueueUnavailable):
         await RedisLog(cast("Redis", TooSlow())).read(uuid7(), 0)
+
+
+@pytest.mark.req("OV-23", "OV-22")
+async def test_who_leaves_while_it_subscribes_leaves_nothing_and_disturbs_nobody(
+    redis_url: str,
+) -> None:
+    async with logs_at(redis_url) as logs:
+        announcements = logs.reader.announcements
+        bystander = await announcements.subscribe(uuid7())
+        bystander.is_stale = False  # the first one connects
+        connected = announcements._pubsub.connection
+
+        for turns in range(60):
+            coming = asyncio.create_task(announcements.subscribe(uuid7()))
+            for _ in range(turns % 12):
+                await asyncio.sleep(0)
+            coming.cancel()
+            with suppress(asyncio.CancelledError):
+                await announcements.unsubscribe(await coming)
+
+        assert announcements.run_ids == {bystander.run_id}
+        assert announcements.is_up
+        assert announcements._pubsub.connection is connected
+        assert not bystander.is_stale
+        with BlockingRedis.from_url(redis_url) as client:
+            while len(client.pubsub_channels("tm:live:*")) > 1:
+                await asyncio.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,24 @@ async def test_while_redis_is_away_the_database_is_asked_once_a_second() -> None
     async with asyncio.timeout(20):
         assert [e.seq for e in await anext(batches)] == [2, 3]
     assert way.asked <= 3
+
+
+@pytest.mark.req("OV-23")
+async def test_who_was_cancelled_does_not_wait_for_more() -> None:
+    """Also when a library has lost the cancellation before."""
+
+    async def reader() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await Subscription(RUN).take(60)
+
+    reading = asyncio.create_task(reader())
+    await asyncio.sleep(0)
+    reading.cancel()
+
+    done, _ = await asyncio.wait([reading], timeout=10)
+    assert done
+    assert reading.cancelled()
 
 
 @pytest.mark.req("OV-18")

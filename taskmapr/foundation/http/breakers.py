@@ -32,6 +32,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from taskmapr.core.errors import CircuitOpen, ModelFailed, TaskMaprError
+from taskmapr.foundation.aio import require_not_cancelled
 from taskmapr.foundation.http.breaker_scripts import ENTER, INDEX, LEAVE, circuit_keys
 from taskmapr.foundation.http.breaker_settings import limits_of
 
@@ -104,6 +105,7 @@ async def circuit(
     """
     call = GuardedCall(service, await _enter(service, within_s, remembers_s))
     try:
+        require_not_cancelled()
         yield call
     except asyncio.CancelledError:
         await call.ended("released")
