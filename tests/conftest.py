@@ -15,6 +15,8 @@ from tests.servers import Servers, schema_hash
 
 collector_spare()
 servers = Servers.of_this_run()
+# Tests start hundreds of processes, each of which would compile all of TaskMapr anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ |= {
     "ENV": "test",
     "DJANGO_SETTINGS_MODULE": "taskmapr.settings",
