@@ -33,7 +33,7 @@ _FITS = validator("OverlayRequest")
 
 
 @pytest.mark.req("OV-11", "OV-13")
-@settings(max_examples=3_000, **STEADY)
+@settings(max_examples=1_500, **STEADY)
 @given(BODY | ANY_MEMBERS | JSON)
 def test_a_body_is_read_within_bounds_or_refused(body: Any) -> None:
     try:

@@ -223,7 +223,7 @@ def test_a_worker_that_is_asked_to_stop_leaves_its_task_to_another(stack: Stack)
 
     assert worker.wait(timeout_s=30) == 0
     handed_back = stack.run(task_id)
-    stack.start()
+    stack.revive()
     assert handed_back["status"] == "running"
     assert handed_back["lease_expires_at"] <= datetime.now(UTC)
     told = over(stack, task_id)

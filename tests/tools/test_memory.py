@@ -227,6 +227,14 @@ def test_what_does_not_fit_is_refused(ada: User, verb: str, args: dict[str, Any]
     assert not MemoryItem.objects.exists()
 
 
+@pytest.mark.req("IN-16")
+@pytest.mark.parametrize("namespace", ["\0", "no name!"])
+def test_a_namespace_that_cannot_be_holds_nothing(ada: User, namespace: str) -> None:
+    call(ada, "write", text="A word")
+
+    assert call(ada, "search", query="word", namespace=namespace)["items"] == []
+
+
 @pytest.mark.req("IN-15")
 def test_optional_members_may_be_null(ada: User, use: Any) -> None:
     use(None)

@@ -103,12 +103,3 @@ def test_neither_item_nor_job_is_in_a_dump_in_the_clear(orchestrate: Call, ada: 
     assert ada.email in dump
     assert "memory.write" in dump
     assert [word for word in words if word in dump.lower()] == []
-
-
-@pytest.mark.req("IN-16")
-def test_a_namespace_that_cannot_be_holds_nothing(orchestrate: Call) -> None:
-    orchestrate("memory.write", {"text": "A word"})
-
-    answer = orchestrate("memory.search", {"query": "word", "namespace": "\x00"})
-
-    assert (answer.status, answer.json.get("result", {}).get("count")) == (200, 0)
