@@ -6,9 +6,10 @@ It is never stored: the same events give the same bytes, whoever asks.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
+from orchestration.dialects.base import timestamp_of
 from taskmapr.core.events import Event
 
 LOG_FILE: Final = "task.log"
@@ -17,8 +18,7 @@ MEDIA_TYPE: Final = "text/plain"
 
 def line_of(at: datetime, level: str, attempt: int, text: str) -> str:
     """One line, without its end."""
-    stamp = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return f"{stamp} {level.upper()} [attempt {attempt}] {text}"
+    return f"{timestamp_of(at)} {level.upper()} [attempt {attempt}] {text}"
 
 
 def lines_of(events: Iterable[Event]) -> list[str]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from orchestration.dialects.base import timestamp_of
 from orchestration.page.sensitive import redact_members
 from taskmapr.core import run_state
 from taskmapr.core.events import Event
@@ -290,9 +291,7 @@ def _confirmation(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def moment_of(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with milliseconds and Z."""
-    if at is None:
-        return None
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return None if at is None else timestamp_of(at)
 
 
 def _is_shot(data: Mapping[str, Any]) -> bool:

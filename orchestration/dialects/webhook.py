@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
+from orchestration.dialects.base import timestamp_of
 from taskmapr.core import run_state
 
 _ENDS: Final = {
@@ -52,7 +53,7 @@ def webhook_body(*, noun: str, status: str, at: datetime, data: Mapping[str, Any
     """The raw body, as it is signed and sent. at: when the run ended."""
     told = {
         "type": webhook_type(noun, status),
-        "timestamp": at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+        "timestamp": timestamp_of(at),
         "data": data,
     }
     return orjson.dumps(told)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from orchestration.dialects.task_result import moment_of
 from orchestration.models import Delivery
 from orchestration.models.delivery import DeliveryStatus
 
@@ -40,9 +40,5 @@ def _summary(delivery: Delivery) -> dict[str, Any]:
         "status": "pending" if waits else str(delivery.status),
         "attempts": delivery.attempts,
         "last_status_code": delivery.last_status_code,
-        "next_attempt_at": _iso(delivery.next_attempt_at),
+        "next_attempt_at": moment_of(delivery.next_attempt_at),
     }
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z" if at else None

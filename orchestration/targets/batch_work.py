@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from orchestration.dialects.base import timestamp_of
 from orchestration.models import Site
 from orchestration.services.batch_approvals import batch_approval_begin, batch_approval_settle
 from orchestration.services.batch_leases import batch_lease_release, batch_lease_take
@@ -67,7 +68,7 @@ class _Try:
             "outcome": self.kind,
             "message": self.message,
             "screenshot": self.screenshot,
-            "started_at": _stamp(self.begun_at),
+            "started_at": timestamp_of(self.begun_at),
             "duration_ms": round((time.monotonic() - self.begun) * 1000),
         }
 
@@ -286,7 +287,3 @@ class BatchWork:
                 is_approved=attempt.kind == "approved",
                 screenshot=attempt.screenshot or "",
             )
-
-
-def _stamp(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

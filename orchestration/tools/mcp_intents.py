@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from agents_cfg.models import McpServer, Tool, ToolDanger
 from agents_cfg.selectors.mcp import mcp_address
 from agents_cfg.selectors.tools import KnownTools, tools_known
+from orchestration.dialects.base import timestamp_of
 from orchestration.tools.flows import CallAttempt, CallContext
 from orchestration.tools.mcp import USER_ID, mcp_tool_spec
 from taskmapr.core import wired
@@ -142,8 +143,7 @@ def mcp_servers_listed(known: KnownTools) -> dict[str, Any]:
             "state": server.state,
             "transport": server.transport,
             "software": server.software,
-            "checked_at": server.checked_at
-            and server.checked_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "checked_at": timestamp_of(server.checked_at) if server.checked_at else None,
             "tools": sum(tool.server_id == server.pk for tool in known.of_servers),
         }
         for server in known.servers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from itertools import accumulate
 from typing import Any, Final
@@ -24,6 +23,7 @@ from memory.services.items import (
     memory_item_add,
     memory_item_delete,
 )
+from orchestration.dialects.base import timestamp_of
 from taskmapr.core import wired
 from taskmapr.core.errors import DatabaseUnavailable, MemoryNotFound, ToolError
 from taskmapr.core.ports import KeyUnavailable
@@ -72,8 +72,8 @@ def _get(ctx: ToolContext, args: dict[str, Any]) -> Answer:
         "namespace": item.namespace,
         "metadata": item.metadata,
         "embedded": item.is_embedded,
-        "created_at": _time(item.created_at),
-        "expires_at": None if item.expires_at is None else _time(item.expires_at),
+        "created_at": timestamp_of(item.created_at),
+        "expires_at": None if item.expires_at is None else timestamp_of(item.expires_at),
     }
 
 
@@ -127,7 +127,7 @@ def _told(item: Found) -> Answer:
         "score": item.score,
         "semantic_score": item.semantic_score,
         "keyword_score": item.keyword_score,
-        "created_at": _time(item.created_at),
+        "created_at": timestamp_of(item.created_at),
         "metadata": item.metadata,
     }
 
@@ -153,10 +153,6 @@ def _run_id(ctx: ToolContext) -> UUID | None:
         return UUID(ctx.run_id)
     except ValueError:
         return None
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _own(acts: Acts) -> Acts:
