@@ -19,10 +19,10 @@ from orchestration.admin.access import may_read_words
 from orchestration.admin.deliveries import COLOURS, shown_address
 from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact, Delivery, Run, RunEvent, TaskDefinition, TaskSchedule
-from orchestration.models.artifact import ArtifactRole, storage_asked
+from orchestration.models.artifact import ArtifactRole
 from orchestration.models.delivery import DeliveryStatus
 from orchestration.page.sensitive import redact_members
-from orchestration.selectors.artifacts import ROLES, file_opened, file_url
+from orchestration.selectors.artifacts import ROLES, file_begin, file_opened, file_url
 from taskmapr.core.errors import FileNotFound, Unavailable
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FINAL_STATUSES, SUCCEEDED
@@ -75,9 +75,7 @@ def run_file(
     row = get_object_or_404(private, pk=file_id)
     try:
         content = file_opened(row)
-        with storage_asked():
-            # Some storages fetch the file only now.
-            content.seek(0)
+        file_begin(content)
     except FileNotFound:
         raise Http404 from None
     except Unavailable as error:

@@ -20,8 +20,8 @@ from orchestration.api.asking import user_of
 from orchestration.api.task_queue import TaskView
 from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact
-from orchestration.models.artifact import storage_asked
 from orchestration.selectors.artifacts import (
+    file_begin,
     file_of_task,
     file_opened,
     files_require,
@@ -139,7 +139,7 @@ async def _response(request: Request, file: Artifact, content: IO[bytes]) -> Htt
     if request.method == "HEAD":
         content.close()
         return HttpResponse(headers=headers)
-    await asyncio.to_thread(_begin, content, first)
+    await asyncio.to_thread(file_begin, content, first)
     return StreamingHttpResponse(
         _chunks(content, last - first + 1), status=206 if is_part else 200, headers=headers
     )
@@ -183,16 +183,6 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
     else:
         first, last = int(match[1]), min(int(match[2] or size), size - 1)
     return (first, last) if first <= last else None
-
-
-def _begin(content: IO[bytes], first: int) -> None:
-    """Some storages fetch the file only now."""
-    try:
-        with storage_asked():
-            content.seek(first)
-    except BaseException:
-        content.close()
-        raise
 
 
 async def _chunks(content: IO[bytes], length: int) -> AsyncGenerator[bytes, None]:

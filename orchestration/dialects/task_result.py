@@ -207,25 +207,8 @@ class TaskResult:
 
     def file(self, at: datetime, data: Mapping[str, Any]) -> dict[str, Any]:
         """A screenshot or a download, told from the payload of its `artifact` event."""
-        name = data["name"]
-        if _is_shot(data):
-            return {
-                "name": name,
-                "url": self._url_of("screenshots", name),
-                "kind": data.get("label") or "step",
-                "timestamp": moment_of(at),
-                "width": data.get("width"),
-                "height": data.get("height"),
-                "expired": name in self._facts.gone,
-            }
-        return {
-            "name": name,
-            "url": self._url_of("results", name),
-            "size": data["size_bytes"],
-            "mime": data["media_type"],
-            "sha256": data.get("sha256"),
-            "expired": name in self._facts.gone,
-        }
+        told = file_told(at, data, self._url_of)
+        return {**told, "expired": told["name"] in self._facts.gone}
 
     def _details(self) -> dict[str, Any]:
         asked = self.confirmation
@@ -277,6 +260,27 @@ def progress_of(data: Mapping[str, Any]) -> dict[str, Any]:
     # A hair more, so that 0.29 * 100 is 29.
     percent = int(data["fraction"] * 100 + 1e-6)
     return {"percent": min(100, max(0, percent)), "text": data.get("text") or ""}
+
+
+def file_told(at: datetime, data: Mapping[str, Any], url_of: UrlOf) -> dict[str, Any]:
+    """A screenshot or a download without its fate. at, data: of its `artifact` event."""
+    name = data["name"]
+    if _is_shot(data):
+        return {
+            "name": name,
+            "url": url_of("screenshots", name),
+            "kind": data.get("label") or "step",
+            "timestamp": timestamp_of(at),
+            "width": data.get("width"),
+            "height": data.get("height"),
+        }
+    return {
+        "name": name,
+        "url": url_of("results", name),
+        "size": data["size_bytes"],
+        "mime": data["media_type"],
+        "sha256": data.get("sha256"),
+    }
 
 
 def _confirmation(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from agents_cfg.selectors.profiles import profile_choose
 from agents_cfg.selectors.tools import tools_known
-from orchestration.dialects.base import timestamp_of
+from orchestration.dialects.task_result import file_told
 from orchestration.engines.attempts import Attempts
 from orchestration.engines.call_voice import CallVoice
 from orchestration.engines.direct_calls import DirectCall
@@ -23,6 +23,7 @@ from orchestration.intents.names import ASK, TASK_PREFIX, job_id_of
 from orchestration.intents.words import SHOWN
 from orchestration.log.store import events_all
 from orchestration.page.profile_rows import profile_view
+from orchestration.selectors.artifacts import file_path
 from orchestration.selectors.intents import agent_tools
 from orchestration.selectors.task_types import task_type_named
 from orchestration.targets.flows import FlowTarget
@@ -198,26 +199,11 @@ def task_outcome(events: Iterable[Event], run_id: UUID) -> dict[str, Any]:
     for event in events:
         if event.kind == "result":
             value = event.data.get("value")
-        elif event.kind == "artifact" and (where := _FOLDERS.get(event.data.get("role", ""))):
-            folder, member = where
-            url = f"/static/{folder}/{run_id}/{quote(event.data['name'], safe='')}"
-            files[member].append(_file_told(event, url, is_picture=member == "screenshots"))
+        elif event.kind == "artifact" and (member := _MEMBERS.get(event.data.get("role", ""))):
+            told = file_told(event.at, event.data, partial(file_path, run_id))
+            files[member].append({**told, "mime": event.data["media_type"]})
     return {**(value if isinstance(value, Mapping) else {"value": value}), **files}
 
 
-def _file_told(event: Event, url: str, *, is_picture: bool) -> dict[str, Any]:
-    data = event.data
-    told = {"name": data["name"], "url": url, "mime": data["media_type"]}
-    if not is_picture:
-        return {**told, "size": data["size_bytes"], "sha256": data.get("sha256")}
-    size = {name: data.get(name) for name in ("width", "height")}
-    return {
-        **told,
-        "kind": data.get("label") or "step",
-        "timestamp": timestamp_of(event.at),
-        **size,
-    }
-
-
-#: The role of a file → the folder of its address, and where a result lists it.
-_FOLDERS = {"download": ("results", "downloads"), "screenshot": ("screenshots", "screenshots")}
+#: The role of a file → where a result lists it.
+_MEMBERS = {"download": "downloads", "screenshot": "screenshots"}

@@ -33,12 +33,17 @@ WITH_FILES: Final = (TASK.name, INTENT.name)
 _STEP_S: Final = 60
 
 
+def file_path(task_id: UUID | str, folder: str, name: str) -> str:
+    """An address at which its owner gets the file, with credentials."""
+    return f"/static/{folder}/{task_id}/{quote(name, safe='')}"
+
+
 def file_url(task_id: UUID | str, folder: str, name: str) -> str:
     """An address at which everybody gets the file until its time is over."""
     now = int(time.time())
     expires = now - now % _STEP_S + settings.TASKMAPR["file_links_s"] + _STEP_S
     signature = _signature(signing_keys("file-link")[0], f"{folder}/{task_id}/{name}", expires)
-    return f"/static/{folder}/{task_id}/{quote(name, safe='')}?exp={expires}&sig={signature}"
+    return f"{file_path(task_id, folder, name)}?exp={expires}&sig={signature}"
 
 
 def urls_of(task_id: UUID | str) -> UrlOf:
@@ -84,6 +89,17 @@ def file_opened(file: Artifact) -> IO[bytes]:
     except FileNotFoundError:
         raise FileNotFound from None
     return content
+
+
+def file_begin(content: IO[bytes], first: int = 0) -> None:
+    """Ready to be read from this byte: some storages fetch the file only now. Raises Unavailable,
+    and closes it, when the storage fails."""
+    try:
+        with storage_asked():
+            content.seek(first)
+    except BaseException:
+        content.close()
+        raise
 
 
 def files_require(*, task_id: UUID, whose: Q) -> None:
