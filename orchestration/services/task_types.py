@@ -16,13 +16,11 @@ from orchestration.selectors.task_types import VERSION_KEY, catalogues, task_typ
 from orchestration.task_sources.definitions import type_of_definition
 from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput, QueueUnavailable
-from taskmapr.core.task_types import TaskType
+from taskmapr.core.task_types import TIMEOUT_MAX_S, TaskType
 
 logger = logging.getLogger(__name__)
 
 Problem = tuple[str, str]
-#: One attempt takes a day at most.
-TIMEOUT_MAX_S: Final = 86_400
 #: Members of the content that are objects where they are given.
 _OBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
     DefinitionKind.ALIAS: ("params",),
@@ -77,12 +75,8 @@ def _preset_problems(aliased: TaskType | None, preset: Mapping[str, Any]) -> lis
     """Values that every task of the aliased type would refuse. What is missing may be sent."""
     if aliased is None:
         return []
-    errors = jsonschema.Draft202012Validator(dict(aliased.params_schema)).iter_errors(preset)
-    return [
-        ("content", f"{'.'.join(map(str, ['params', *error.path]))}: {error.message[:300]}")
-        for error in errors
-        if error.path
-    ][:10]
+    problems = aliased.problems_of(preset)
+    return [("content", f"{path}: {told}") for path, told in problems if path != "params"][:10]
 
 
 @transaction.atomic

@@ -30,6 +30,8 @@ ScreenshotKind = Literal["success", "error", "step"]
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 MOST_RETRIES: Final = 20
+#: One attempt takes a day at most.
+TIMEOUT_MAX_S: Final = 86_400
 ANY_OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
 
 
@@ -197,8 +199,8 @@ class TaskType:
             raise ValueError(f"task type name {self.name!r} is not allowed")
         if self.params_schema.get("type") != "object":
             raise ValueError(f"{self.name}: params_schema must describe an object")
-        if not 0 < self.timeout_s <= 86_400:
-            raise ValueError(f"{self.name}: timeout_s must lie in (0, 86400]")
+        if not 0 < self.timeout_s <= TIMEOUT_MAX_S:
+            raise ValueError(f"{self.name}: timeout_s must lie in (0, {TIMEOUT_MAX_S}]")
         if not 0 <= self.max_retries <= MOST_RETRIES:
             raise ValueError(f"{self.name}: max_retries must lie in [0, {MOST_RETRIES}]")
 
@@ -223,12 +225,14 @@ class TaskType:
             if isinstance(schema, dict) and "default" in schema
         }
         params |= {**self.defaults, **given}
-        problems = sorted(self._validator.iter_errors(params), key=lambda e: list(map(str, e.path)))
-        if problems:
-            raise InvalidInput.of(
-                *((".".join(map(str, ["params", *e.path])), e.message[:300]) for e in problems[:10])
-            )
+        if problems := self.problems_of(params):
+            raise InvalidInput.of(*problems[:10])
         return params
+
+    def problems_of(self, params: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """What the schema has against parameters as they are: paths from `params` on, and words."""
+        errors = sorted(self._validator.iter_errors(params), key=lambda e: list(map(str, e.path)))
+        return [(".".join(map(str, ["params", *e.path])), e.message[:300]) for e in errors]
 
 
 class TaskTypeRegistry:
