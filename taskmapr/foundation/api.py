@@ -50,7 +50,16 @@ class StreamingAPIView(APIView):
             response: HttpResponseBase = await self._handler()(self.request, *args, **kwargs)
         except Exception as error:
             response = self.handle_exception(error)
-        return self._finished(response)
+        finished = self._finished(response)
+        self._circles_open()
+        return finished
+
+    def _circles_open(self) -> None:
+        """REST framework's request names itself, and Django gives a view with `get` its own method
+        as `head`. Without these circles both go by themselves, not in crowds that the collector has
+        to find."""
+        self.request.parser_context.clear()
+        vars(self).pop("head", None)
 
     def prepare(self, request: Request) -> Any:
         """Sync work that comes before anything else of a POST, in the hop that admits it: a hop

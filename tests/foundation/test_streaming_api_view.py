@@ -1,8 +1,11 @@
 import asyncio
+import gc
+import weakref
 
 import pytest
 from django.db import connection
-from django.test import AsyncClient
+from django.http import HttpResponse
+from django.test import AsyncClient, AsyncRequestFactory
 from rest_framework.request import Request
 
 from taskmapr.foundation import aio
@@ -75,6 +78,27 @@ async def test_other_methods_are_405(as_ada):
     response = await AsyncClient().put("/api/streams", headers=as_ada)
     assert response.status_code == 405
     assert response.headers["Allow"] == "GET, POST, HEAD, OPTIONS"
+
+
+class Open(StreamingAPIView):
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+
+    async def get(self, request):
+        return HttpResponse("here")
+
+
+async def test_an_answered_request_goes_without_the_collector():
+    request = AsyncRequestFactory().get("/")
+    left = weakref.ref(request)
+    gc.disable()
+    try:
+        assert (await Open.as_view()(request)).content == b"here"
+        del request
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.req("OV-75")
