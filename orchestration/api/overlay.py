@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,14 +14,16 @@ from rest_framework.views import APIView
 
 from orchestration.api import described
 from orchestration.api.asking import AskingView, name_of, reading_of, user_of
+from orchestration.api.settling import settled
 from orchestration.api.streams import event_id_of, uuid_of, wants_json
 from orchestration.models import Run
 from orchestration.page.request import parse_request
 from orchestration.selectors.runs import approvals_open, run_owned
 from orchestration.selectors.sessions import SessionMessage
 from orchestration.services.pausing import approval_resolve
-from orchestration.standby.anywhere import cancel_anywhere, history_anywhere
+from orchestration.standby.anywhere import cancel_anywhere, history_anywhere, run_at_work
 from taskmapr.core.errors import InvalidInput, NotFound, RunNotFound
+from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
 from taskmapr.users.authentication import QueryTokenPrincipal
 from taskmapr.users.scopes import Scope
@@ -148,17 +151,24 @@ class ApprovalApi(APIView):
         return Response({"ok": True, "approval_id": str(approval.pk), "status": approval.status})
 
 
-class HistoryApi(APIView):
-    """What was said in a session, oldest first, page by page from the end."""
+class HistoryApi(StreamingAPIView):
+    """What was said in a session, oldest first, page by page from the end. Whoever was told the
+    end of an answer finds it here."""
 
     required_scope = Scope.HISTORY_READ
 
     @described.HISTORY
-    def get(self, request: Request, session_key: str) -> Response:
-        messages, following = history_anywhere(
+    async def get(self, request: Request, session_key: str) -> HttpResponseBase:
+        user_id = user_of(request).pk
+        limit = _limit(request.query_params.get("limit"))
+        at_work = partial(in_database, run_at_work, session_id=session_key, user_id=user_id)
+        if first := await at_work():
+            await settled(at_work, run_id=lambda _: first, is_over=lambda now: now != first)
+        messages, following = await in_database(
+            history_anywhere,
             session_id=session_key,
-            user_id=user_of(request).pk,
-            limit=_limit(request.query_params.get("limit")),
+            user_id=user_id,
+            limit=limit,
             before=request.query_params.get("before"),
         )
         return Response(

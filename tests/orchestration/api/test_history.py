@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from functools import partial
+from uuid import UUID
+
 import pytest
 
+from orchestration.api import settling
 from orchestration.services.run_end import run_cancel
+from taskmapr.foundation.aio import in_database
 from taskmapr.users.models import User
 from tests.orchestration.api.conftest import Call
 from tests.orchestration.conftest import StartRun
@@ -52,3 +57,24 @@ def test_a_foreign_session_does_not_exist(call: Call, start: StartRun, cyd: User
 
     assert call("GET", "/api/history/s-1", user=cyd).status == 404
     assert call("GET", "/api/history/unknown", user=cyd).status == 404
+
+
+@pytest.mark.req("OV-51")
+def test_an_answer_whose_end_was_told_is_in_it(
+    call: Call, start: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(prompt="one")
+
+    class Log:
+        """Has the end already; the rows are written a moment later."""
+
+        async def has_ended(self, run_id: UUID) -> bool:
+            assert run_id == run.pk
+            await in_database(partial(run_cancel, run_id=run_id, by="ada"))
+            return True
+
+    monkeypatch.setattr(settling, "live", Log)
+
+    messages = call("GET", "/api/history/s-1").json["messages"]
+
+    assert [m["role"] for m in messages] == ["user", "assistant"]
