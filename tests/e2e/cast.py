@@ -28,6 +28,7 @@ MODELS = (
     "bench-60x50",
     "bench-100x50",
     "bench-200x50",
+    "held-4",
     "pause-2x4",
     "slow-1500",
     "cut-3",

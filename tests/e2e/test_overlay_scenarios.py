@@ -200,10 +200,11 @@ def test_silence_is_filled_with_heartbeats(stack: Stack) -> None:
 
 @pytest.mark.req("OV-24", "OV-S17")
 def test_prompts_of_one_session_are_answered_in_order(stack: Stack) -> None:
-    streams = [stack.ask(f"prompt {n}", model="bench-20x50", session="in-line") for n in range(4)]
+    streams = [stack.ask(f"prompt {n}", model="held-4", session="in-line") for n in range(4)]
     fifth = stack.ask("one too many", model="echo", session="in-line")
     assert fifth.status == 409
     assert fifth.json()["code"] == "session_busy"
+    stack.models.release("held-4")
     for stream in streams:
         stream.rest()
         assert stream.frames[-1].data["status"] == "succeeded"

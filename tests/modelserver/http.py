@@ -7,10 +7,11 @@ cut a connection in the middle of an answer.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -43,13 +44,38 @@ class Exchange:
 Payload = bytes | Callable[[], bytes]
 
 
+#: The pause of a frame that is sent when the reply's gate opens.
+HELD: Final = math.inf
+
+
+class Gate:
+    """Shut until somebody opens it, for good."""
+
+    def __init__(self) -> None:
+        self._is_open = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def pass_or_wait(self, go_on: Callable[[], None]) -> bool:
+        """Whether it is open; where it is not, `go_on` is called when it opens."""
+        if not self._is_open:
+            self._waiting.append(go_on)
+        return self._is_open
+
+    def open(self) -> None:
+        self._is_open = True
+        waiting, self._waiting = self._waiting, []
+        for go_on in waiting:
+            go_on()
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Bytes to send: the head, then frames, each after its pause in seconds."""
+    """Bytes to send: the head, then frames, each after its pause in seconds (or `HELD`)."""
 
     head: bytes
     frames: Sequence[tuple[float, Payload]] = ()
     ending: Ending = Ending.KEEP
+    gate: Gate = field(default_factory=Gate)
 
 
 class Handler(Protocol):
@@ -86,12 +112,14 @@ class Player:
     _next: int = 0
     _due: float = 0.0
     _timer: asyncio.TimerHandle | None = field(default=None)
+    _is_stopped: bool = False
 
     def start(self) -> None:
         self._due = asyncio.get_running_loop().time()
         self._play(self.reply.head)
 
     def stop(self) -> None:
+        self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -99,7 +127,10 @@ class Player:
         frames, parts = self.reply.frames, [pending]
         while self._next < len(frames):
             pause, payload = frames[self._next]
-            if pause and self._timer is None:
+            if pause == HELD:
+                if not self.reply.gate.pass_or_wait(self._go_on):
+                    break
+            elif pause and self._timer is None:
                 # Due times follow from the start: a late wake-up does not slow the whole answer.
                 self._due += pause
                 loop = asyncio.get_running_loop()
@@ -112,6 +143,11 @@ class Player:
         self.exchange.frames_sent = self._next
         if self._next == len(frames):
             self._end()
+
+    def _go_on(self) -> None:
+        if not self._is_stopped:
+            self._due = asyncio.get_running_loop().time()
+            self._play()
 
     def _end(self) -> None:
         if self.reply.ending is Ending.KEEP:

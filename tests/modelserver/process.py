@@ -32,6 +32,10 @@ class ScriptedServer:
         asked = self._call("GET", "/requests")
         return [one for one in asked if model is None or one["body"]["model"] == model]
 
+    def release(self, model: str) -> None:
+        """What the model holds back (`held_after`) goes on, and is held no more until a reset."""
+        self._call("POST", "/release", {"model": model})
+
     def reset(self) -> None:
         self._call("POST", "/reset")
 

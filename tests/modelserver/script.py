@@ -8,8 +8,9 @@ An answer is written as JSON (see `Answer`) or as a model name of a small langua
     think            reasoning, then text                  refuse     a refusal
     status-429       that HTTP status (401, 404, 500 ...)  slow-300   300 ms before the first byte
     silent-2         2 tokens, then silence                cut-3      3 tokens, then the line drops
-    pause-2x40       2 tokens, 40 s of silence, 2 more     unreported text without usage
+    held-2           2 tokens, 2 more when released        unreported text without usage
     odd-2            2 tokens, an unreadable chunk, 2 more
+    pause-2x40       2 tokens, 40 s of silence, 2 more
     tool-ui_navigate calls that tool once, then says "Done."
 
 Any other name echoes.
@@ -26,9 +27,11 @@ from typing import Any
 import orjson
 
 from tests.modelserver.http import (
+    HELD,
     LAST_CHUNK,
     STREAM_HEAD,
     Ending,
+    Gate,
     Payload,
     Reply,
     chunk,
@@ -62,6 +65,8 @@ class Answer:
     #: This many seconds of silence after so many deltas; then the answer goes on.
     pause_after: int | None = None
     pause_s: float = 0
+    #: After so many deltas the answer waits until the model is released.
+    held_after: int | None = None
     #: Anything but 200 answers with an error body made of `error`.
     status: int = 200
     error: Mapping[str, Any] = field(default_factory=dict)
@@ -118,6 +123,11 @@ def _pause(rest: str) -> Answer:
     return Answer(text=tokens(2 * after), pause_after=after, pause_s=float(seconds or 0))
 
 
+def _held(rest: str) -> Answer:
+    after = int(rest)
+    return Answer(text=tokens(2 * after), held_after=after)
+
+
 _BY_KIND: dict[str, Callable[[str], Answer]] = {
     "bench": _bench,
     "clock": _clock,
@@ -127,6 +137,7 @@ _BY_KIND: dict[str, Callable[[str], Answer]] = {
     "silent": lambda n: Answer(text=tokens(int(n) + 4), silent_after=int(n)),
     "cut": lambda n: Answer(text=tokens(int(n) + 4), cut_after=int(n)),
     "pause": _pause,
+    "held": _held,
     "odd": lambda n: Answer(text=tokens(int(n) + 2), odd_after=int(n)),
     "think": lambda _: Answer(reasoning=["Let me ", "see."], text=["It is ", "so."]),
     "refuse": lambda _: Answer(refusal="I cannot help with that."),
@@ -135,8 +146,11 @@ _BY_KIND: dict[str, Callable[[str], Answer]] = {
 }
 
 
-def reply_for(answer: Answer, model: str, *, stream: bool, parameters: Sequence[str]) -> Reply:
-    """The bytes of an answer to a request that carried these parameters."""
+def reply_for(
+    answer: Answer, model: str, *, stream: bool, parameters: Sequence[str], gate: Gate
+) -> Reply:
+    """The bytes of an answer to a request that carried these parameters; what is held waits for
+    the gate."""
     if refused := [name for name in answer.refuse_parameters if name in parameters]:
         text = f"Unsupported parameter: '{refused[0]}' is not supported with this model."
         error = {"message": text, "param": refused[0], "code": "unsupported_parameter"}
@@ -146,7 +160,7 @@ def reply_for(answer: Answer, model: str, *, stream: bool, parameters: Sequence[
         return json_reply({"error": dict(answer.error)}, answer.status, headers)
     if answer.whole or not stream:
         return json_reply(_whole(answer, model))
-    return _streamed(answer, model)
+    return _streamed(answer, model, gate)
 
 
 def _whole(answer: Answer, model: str) -> dict[str, Any]:
@@ -161,13 +175,15 @@ def _whole(answer: Answer, model: str) -> dict[str, Any]:
     return {"id": "scripted", "model": model, "choices": [choice], **_usage(answer)}
 
 
-def _streamed(answer: Answer, model: str) -> Reply:
+def _streamed(answer: Answer, model: str, gate: Gate) -> Reply:
     deltas = [*_deltas(answer, model), *[_clocked_frame(model)] * answer.clocked]
     frames: list[tuple[float, Payload]] = [
         (answer.delay_ms / 1000 if i else 0.0, delta) for i, delta in enumerate(deltas)
     ]
     if answer.pause_after is not None and answer.pause_after < len(frames):
         frames[answer.pause_after] = (answer.pause_s, frames[answer.pause_after][1])
+    if answer.held_after is not None:
+        frames.insert(answer.held_after, (HELD, b""))
     ending = Ending.KEEP
     if answer.cut_after is not None:
         frames, ending = frames[: answer.cut_after], Ending.CUT
@@ -180,8 +196,8 @@ def _streamed(answer: Answer, model: str) -> Reply:
     if answer.first_byte_ms and frames:
         # The head waits too: a slow model's server sends nothing at all before its first token.
         frames = [(answer.first_byte_ms / 1000, STREAM_HEAD + frames[0][1]), *frames[1:]]
-        return Reply(b"", frames, ending)
-    return Reply(STREAM_HEAD, frames, ending)
+        return Reply(b"", frames, ending, gate)
+    return Reply(STREAM_HEAD, frames, ending, gate)
 
 
 def _deltas(answer: Answer, model: str) -> Sequence[bytes]:

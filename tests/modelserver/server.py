@@ -5,7 +5,8 @@ POST /v1/embeddings         vectors of texts; the model's name says how (see emb
 GET  /v1/models             the names that were scripted
 POST /script                {"model": name, "answers": [Answer as JSON, ...]}: used once each
 GET  /requests              what was asked so far, oldest first, and how each answer ended
-POST /reset                 forgets scripts and requests
+POST /release               {"model": name}: what this model holds back goes on, from now on
+POST /reset                 forgets scripts and requests, and releases every model
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import defaultdict, deque
 from typing import Any
 
 from tests.modelserver.embeddings import embeddings_reply
-from tests.modelserver.http import Connection, Exchange, Reply, json_reply
+from tests.modelserver.http import Connection, Exchange, Gate, Reply, json_reply
 from tests.modelserver.script import Answer, answer_named, reply_for
 
 _REMEMBERED = 2_000
@@ -27,6 +28,7 @@ class ModelServer:
     def __init__(self) -> None:
         self._scripts: defaultdict[str, deque[Answer]] = defaultdict(deque)
         self._asked: deque[Exchange] = deque(maxlen=_REMEMBERED)
+        self._gates: defaultdict[str, Gate] = defaultdict(Gate)
 
     async def listen(self, host: str, port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -46,10 +48,11 @@ class ModelServer:
                 return self._script(exchange.body)
             case "GET", "/requests":
                 return json_reply([asked.as_json() for asked in self._asked])
-            case "POST", "/reset":
-                self._scripts.clear()
-                self._asked.clear()
+            case "POST", "/release":
+                self._gates[exchange.body["model"]].open()
                 return json_reply({})
+            case "POST", "/reset":
+                return self._reset()
         return json_reply({"error": {"message": "no such path", "code": "not_found"}}, 404)
 
     def _script(self, body: dict[str, Any]) -> Reply:
@@ -60,11 +63,20 @@ class ModelServer:
         self._scripts[body["model"]].extend(answers)
         return json_reply({"queued": len(self._scripts[body["model"]])})
 
+    def _reset(self) -> Reply:
+        self._scripts.clear()
+        self._asked.clear()
+        for gate in self._gates.values():
+            gate.open()
+        self._gates.clear()
+        return json_reply({})
+
     def _complete(self, exchange: Exchange) -> Reply:
         self._asked.append(exchange)
         body = exchange.body
         model, stream = body["model"], bool(body.get("stream"))
-        return reply_for(self._answer(model, body), model, stream=stream, parameters=list(body))
+        answer, gate = self._answer(model, body), self._gates[model]
+        return reply_for(answer, model, stream=stream, parameters=list(body), gate=gate)
 
     def _answer(self, model: str, body: dict[str, Any]) -> Answer:
         queue = self._scripts.get(model)

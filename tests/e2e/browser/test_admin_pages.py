@@ -12,6 +12,9 @@ from tests.e2e.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
+_IS_DRAWN = """
+return document.readyState === "complete" && document.querySelector(".tm-admin") !== null;
+"""
 _RUN = """
 const [done] = arguments;
 axe.run(document.querySelector(".tm-admin"), { resultTypes: ["violations"] }).then(
@@ -26,6 +29,7 @@ def test_axe_finds_nothing_serious(admin: Console, stack: Stack) -> None:
     stack.models.script("scripted", {"text": ["One ", "two."]})
     stream = stack.ask("Count", model="scripted")
     stream.rest()
+    stack.wait_for_end(stream.run_id)
     run = f"/admin/orchestration/run/{stream.run_id}"
     admin.browser.get(f"{admin.base}{run}/change/")
     session = admin.one("a[href*='/orchestration/session/']:not([href$='/session/'])")
@@ -67,5 +71,9 @@ def test_a_replay_shows_the_answer_grow(admin: Console, stack: Stack) -> None:
 
 def _ours(browser: Chrome) -> list[object]:
     """What axe finds in our part of the page; what the theme draws around it is the theme's."""
+    try:
+        wait_until(lambda: browser.execute_script(_IS_DRAWN))
+    except AssertionError:
+        raise AssertionError(f"not one of our pages: {browser.page_source[:2_000]}") from None
     browser.execute_script(AXE)
     return browser.execute_async_script(_RUN)
