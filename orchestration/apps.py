@@ -16,7 +16,7 @@ class OrchestrationConfig(AppConfig):
     """Runs, their log, engines, dialects and doorways."""
 
     name = "orchestration"
-    verbose_name = "Runs"
+    verbose_name = "Work"
 
     def ready(self) -> None:
         wired.wire(import_string(settings.TASKMAPR_PORTS)())

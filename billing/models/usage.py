@@ -31,7 +31,7 @@ class Usage(models.Model):
 
     class Meta:
         db_table = "billing_usage"
-        verbose_name_plural = "usage"
+        verbose_name = "usage record"
         ordering = ["-day", "-cost_usd_micros", "id"]
         constraints = [
             models.UniqueConstraint(
