@@ -47,6 +47,7 @@ function follow(id, type) {
   follower?.stop();
   shownId = id;
   const view = new TaskView(id, type);
+  byId("task-title").scrollIntoView({ block: "nearest" }); // on phones it lies below the form
   follower = new Follower(id, api.token, (message) => {
     view.hear(message);
     if (message.type === "result") showRecent(message.data);

@@ -64,6 +64,7 @@ export class TaskView {
     if (place.textContent !== status.replaceAll("_", " ")) place.replaceChildren(badge(status));
     const isFinal = FINAL.has(status);
     byId("task-cancel").hidden = isFinal;
+    byId("task-lines").toggleAttribute("data-is-over", isFinal);
     byId("task-retry").hidden = !isFinal || status === "completed";
   }
 
