@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import suppress
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -63,9 +63,9 @@ class Live:
             if run_id not in self.announcements.run_ids:
                 await self._signals.readers_gone(run_id)
 
-    async def has_ended(self, run_id: UUID) -> bool:
-        """See LogReader.has_ended."""
-        return await self._reader.has_ended(run_id)
+    async def at_rest(self, run_ids: Collection[UUID]) -> set[UUID]:
+        """See LogReader.at_rest."""
+        return await self._reader.at_rest(run_ids)
 
     async def close(self) -> None:
         self._marking.cancel()

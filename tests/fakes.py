@@ -64,3 +64,6 @@ class RecordingLog:
 
     def read(self, run_id: UUID, after: int) -> list[bytes]:
         return self.left.get(run_id, [])
+
+    def last(self, run_id: UUID) -> bytes | None:
+        return self.left[run_id][-1] if self.left.get(run_id) else None

@@ -123,13 +123,16 @@ class RedisLog:
             raise QueueUnavailable("The live log cannot be read.") from error
         return [fields[b"e"] for _, fields in entries]
 
-    async def last(self, run_id: UUID) -> bytes | None:
+    async def last(self, run_ids: Sequence[UUID]) -> list[bytes | None]:
         try:
-            entries: Any = await self._client.xrevrange(stream_key(run_id), count=1)
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for run_id in run_ids:
+                    pipeline.xrevrange(stream_key(run_id), count=1)
+                found: list[Any] = await pipeline.execute()
         except (RedisError, OSError) as error:
             require_not_cancelled()
             raise QueueUnavailable("The live log cannot be read.") from error
-        return entries[0][1][b"e"] if entries else None
+        return [_newest(entries) for entries in found]
 
     def _remember(self, parcels: Sequence[Parcel]) -> None:
         for parcel in parcels:
@@ -166,3 +169,15 @@ class RedisLogSync:
         except (RedisError, OSError) as error:
             raise QueueUnavailable("The live log cannot be read.") from error
         return [fields[b"e"] for _, fields in entries]
+
+    def last(self, run_id: UUID) -> bytes | None:
+        try:
+            entries: Any = self._client.xrevrange(stream_key(run_id), count=1)
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable("The live log cannot be read.") from error
+        return _newest(entries)
+
+
+def _newest(entries: Any) -> bytes | None:
+    """The body of the one entry that was asked for."""
+    return entries[0][1][b"e"] if entries else None

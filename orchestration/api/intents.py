@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from orchestration.api import intents_described as described
 from orchestration.api.asking import credential_of, idempotency_key_of, user_of
+from orchestration.api.settling import rows_settle
 from orchestration.api.streams import Followed, sse_frames, stream_response
 from orchestration.dialects.orchestrate import (
     JobFacts,
@@ -35,6 +36,7 @@ from orchestration.selectors.intents import (
     offer_for,
     user_of_id,
 )
+from orchestration.selectors.runs import runs_running
 from orchestration.services.deliveries import callback_url_check
 from orchestration.services.intent_runs import (
     Asked,
@@ -45,8 +47,10 @@ from orchestration.services.intent_runs import (
     intent_prepare,
     intent_start,
 )
-from taskmapr.core.errors import InvalidInput, TaskMaprError
+from orchestration.services.run_start import StartedRun
+from taskmapr.core.errors import InvalidInput, TaskMaprError, TooMany
 from taskmapr.core.ids import uuid7
+from taskmapr.core.ports import Sealer
 from taskmapr.core.run_kinds import INTENT
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
@@ -60,6 +64,8 @@ PATH: Final = "/orchestrate"
 
 #: What was asked for, and what is to be done or was done already.
 Prepared = tuple[Asked, Finished | UnderWay | Ready]
+#: What `intent_start` came to.
+Started = tuple[StartedRun, Sealer] | UnderWay | Finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +116,9 @@ class IntentApi(StreamingAPIView):
             await asyncio.to_thread(callback_url_check, str(asked_for.callback_url))
             prepared = await in_database(_prepared, request, asked_for)
         asked, found = prepared
+        if isinstance(found, UnderWay) and await rows_settle([found.facts.run_id]):
+            # It was over: whether a repeat begins anew depends on how it ended.
+            found = await in_database(intent_prepare, asked)
         told = await self._begun(found) if isinstance(found, Ready) else _found(found)
         if told.is_repeat and asked_for.callback_url is not None:
             await in_database(callback_add, asked, told.facts.run_id)
@@ -120,7 +129,7 @@ class IntentApi(StreamingAPIView):
         # noticed before anything exists.
         subscription = await live().subscribe(ready.facts.run_id)
         try:
-            found = await in_database(intent_start, ready)
+            found = await self._started(ready)
         except BaseException:
             await live().unsubscribe(subscription)
             raise
@@ -130,6 +139,15 @@ class IntentApi(StreamingAPIView):
         started, sealer = found
         how = {"subscription": subscription, "known": [started.created], "sealer": sealer}
         return Told(facts=ready.facts, how=how, is_slow=ready.is_slow)
+
+    async def _started(self, ready: Ready) -> Started:
+        try:
+            return await in_database(intent_start, ready)
+        except TooMany:
+            # Whoever was told the end of a job may begin another one. Tried again in any case: its
+            # row may have been written since.
+            await rows_settle(await in_database(runs_running, credential=ready.new.credential))
+        return await in_database(intent_start, ready)
 
 
 class IntentAliasApi(IntentApi):

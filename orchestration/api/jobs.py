@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
@@ -18,34 +19,36 @@ from orchestration.api.streams import event_id_of
 from orchestration.dialects.orchestrate import job_body
 from orchestration.selectors.deliveries import callback_summaries, callback_summary
 from orchestration.selectors.jobs import PAGE, PAGE_MAX, Job, Reader, job_find, jobs_page
+from orchestration.selectors.runs import runs_running
 from orchestration.services.deliveries import delivery_redeliver
 from orchestration.services.run_end import run_cancel
 from taskmapr.core.errors import EventsExpired, InvalidInput
-from taskmapr.core.run_state import FINAL_STATUSES
+from taskmapr.core.run_kinds import INTENT
+from taskmapr.core.run_state import RUNNING
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
 from taskmapr.users.authentication import QueryTokenPrincipal
 from taskmapr.users.scopes import Scope
 
 
-class JobsApi(APIView):
+class JobsApi(StreamingAPIView):
     """The caller's jobs, newest first."""
 
     required_scope = Scope.INTENTS_RUN
 
     @described.JOBS
-    def get(self, request: Request) -> Response:
-        asked = request.query_params
-        page, following = jobs_page(
-            user_id=user_of(request).pk,
+    async def get(self, request: Request) -> HttpResponseBase:
+        asked, user_id = request.query_params, user_of(request).pk
+        look = partial(
+            _listed,
+            user_id=user_id,
             status=asked.get("status", ""),
             intent=asked.get("intent", "")[:128],
             cursor=asked.get("cursor", ""),
             limit=_limit(asked.get("limit")),
         )
-        callbacks = callback_summaries([job.run_id for job in page])
-        listed = [job_body(job.row, job.outcome, callbacks[job.run_id]) for job in page]
-        return Response({"jobs": listed, "next_cursor": following})
+        _, body = await settled(partial(in_database, look), running=lambda found: found[0])
+        return Response(body)
 
 
 class JobApi(StreamingAPIView):
@@ -63,8 +66,7 @@ class JobApi(StreamingAPIView):
 
         _, body = await settled(
             partial(in_database, look),
-            run_id=lambda found: found[0].run_id,
-            is_over=lambda found: found[0].row.status in FINAL_STATUSES,
+            running=lambda found: [found[0].run_id] if found[0].row.status == RUNNING else [],
         )
         return Response(body)
 
@@ -109,6 +111,16 @@ class JobStreamApi(StreamingAPIView):
         if named != job.run_id:
             raise InvalidInput.of(("Last-Event-ID", "names another job than the address"))
         return stream_of(request, job.row.facts, after=after, sealer=job.sealer)
+
+
+def _listed(*, user_id: UUID, **wanted: Any) -> tuple[list[UUID], dict[str, Any]]:
+    """The user's jobs that run, whether they are among those that are wanted or not, and the
+    page."""
+    running = runs_running(owner_id=user_id, kind=INTENT.name)
+    page, following = jobs_page(user_id=user_id, **wanted)
+    callbacks = callback_summaries([job.run_id for job in page])
+    listed = [job_body(job.row, job.outcome, callbacks[job.run_id]) for job in page]
+    return running, {"jobs": listed, "next_cursor": following}
 
 
 def told(job: Job) -> dict[str, Any]:

@@ -14,17 +14,19 @@ from rest_framework.views import APIView
 
 from orchestration.api import described
 from orchestration.api.asking import AskingView, name_of, reading_of, user_of
-from orchestration.api.settling import settled
+from orchestration.api.settling import rows_settle, settled
 from orchestration.api.streams import event_id_of, uuid_of, wants_json
 from orchestration.models import Run
 from orchestration.page.request import parse_request
-from orchestration.selectors.runs import approvals_open, run_owned
+from orchestration.selectors.runs import approvals_open, run_owned, runs_running
 from orchestration.selectors.sessions import SessionMessage
 from orchestration.services.pausing import approval_resolve
-from orchestration.standby.anywhere import cancel_anywhere, history_anywhere, run_at_work
+from orchestration.standby.anywhere import cancel_anywhere, history_anywhere
 from taskmapr.core.errors import InvalidInput, NotFound, RunNotFound
+from taskmapr.core.run_state import RUNNING
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
+from taskmapr.foundation.database_state import asked_or
 from taskmapr.users.authentication import QueryTokenPrincipal
 from taskmapr.users.scopes import Scope
 
@@ -64,7 +66,7 @@ class RunStreamApi(StreamingAPIView):
         return (await reading_of(request, wanted, after=after)).stream()
 
 
-class RunApi(APIView):
+class RunApi(StreamingAPIView):
     """The state of a run, and what it waits for."""
 
     required_scope = (Scope.OVERLAY, Scope.RUNS_READ)
@@ -96,8 +98,16 @@ class RunApi(APIView):
             )
 
     @described.RUN
-    def get(self, request: Request, run_id: str) -> Response:
-        run = run_owned(run_id=_known(run_id), user_id=user_of(request).pk)
+    async def get(self, request: Request, run_id: str) -> HttpResponseBase:
+        wanted, user_id = _known(run_id), user_of(request).pk
+        body = await settled(
+            partial(in_database, self._told, wanted, user_id),
+            running=lambda body: [wanted] if body["status"] == RUNNING else [],
+        )
+        return Response(body)
+
+    def _told(self, run_id: UUID, user_id: UUID) -> dict[str, Any]:
+        run = run_owned(run_id=run_id, user_id=user_id)
         waiting = [
             {
                 "approval_id": str(approval.pk),
@@ -109,7 +119,7 @@ class RunApi(APIView):
             }
             for approval in approvals_open(run_id=run.pk)
         ]
-        return Response({**self.OutputSerializer(run).data, "waits_for": waiting})
+        return {**self.OutputSerializer(run).data, "waits_for": waiting}
 
 
 class RunCancelApi(APIView):
@@ -161,9 +171,9 @@ class HistoryApi(StreamingAPIView):
     async def get(self, request: Request, session_key: str) -> HttpResponseBase:
         user_id = user_of(request).pk
         limit = _limit(request.query_params.get("limit"))
-        at_work = partial(in_database, run_at_work, session_id=session_key, user_id=user_id)
-        if first := await at_work():
-            await settled(at_work, run_id=lambda _: first, is_over=lambda now: now != first)
+        running = partial(runs_running, session_id=session_key, owner_id=user_id)
+        # While Postgres is away: what is told then is in Redis.
+        await rows_settle(await in_database(asked_or, running, list))
         messages, following = await in_database(
             history_anywhere,
             session_id=session_key,

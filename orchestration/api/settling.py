@@ -1,14 +1,23 @@
-"""Rows that are about to say what the log has said already."""
+"""Rows that are about to say what the log has said already.
+
+Whoever was told by an answer, a stream or a socket that a run has ended, or waits for a person, is
+not told afterwards by a row that it goes on. Only rows that say `running` can be behind their log:
+every other word is written before it is told.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
 
 from orchestration.live import live
+from orchestration.selectors.runs import runs_running
+from taskmapr.foundation.aio import in_database
+from taskmapr.foundation.database_state import asked_or
 
 T = TypeVar("T")
 
@@ -18,20 +27,24 @@ _AGAIN_S: Final = 0.01
 
 
 async def settled(
-    look: Callable[[], Awaitable[T]], *, run_id: Callable[[T], UUID], is_over: Callable[[T], bool]
+    look: Callable[[], Awaitable[T]], *, running: Callable[[T], Collection[UUID]]
 ) -> T:
-    """What `look` finds; of a run that has ended by its live log, what it finds once the row says
-    so too.
+    """What `look` finds; looked for again when the rows that it saw as `running` were behind.
 
-    Whoever was told the end of a run, by an answer, a stream or a socket, is not told afterwards
-    that the run goes on. Looks once where the run is over, or is not over in the log either.
+    The live log is asked only where there are such rows, once for all of them.
     """
     found = await look()
-    if is_over(found) or not await live().has_ended(run_id(found)):
-        return found
+    return await look() if await rows_settle(running(found)) else found
+
+
+async def rows_settle(run_ids: Collection[UUID]) -> bool:
+    """Return when the rows of these runs say what their live log says. False: they did already."""
+    behind: Collection[UUID] = await live().at_rest(run_ids)
+    if not behind:
+        return False
     with suppress(TimeoutError):
         async with asyncio.timeout(SETTLE_S):
-            while not is_over(found):
+            while behind:
                 await asyncio.sleep(_AGAIN_S)
-                found = await look()
-    return found
+                behind = await in_database(asked_or, partial(runs_running, id__in=behind), list)
+    return True

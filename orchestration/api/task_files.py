@@ -17,6 +17,7 @@ from rest_framework.request import Request
 
 from orchestration.api import described_tasks as described
 from orchestration.api.asking import user_of
+from orchestration.api.settling import rows_settle
 from orchestration.api.task_queue import TaskView
 from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import Artifact
@@ -28,6 +29,7 @@ from orchestration.selectors.artifacts import (
     is_signed,
     log_of_task,
 )
+from orchestration.selectors.runs import runs_running
 from orchestration.selectors.tasks import reader_of
 from taskmapr.core.errors import FileNotFound, NotAuthenticated
 from taskmapr.users.authentication import KeyPrincipal
@@ -60,6 +62,9 @@ class _TaskFile(TaskView):
     folder: str
 
     async def _file(self, request: Request, task_id: str, name: str) -> HttpResponseBase:
+        if self._is_log(name):
+            # Its last lines are in the log before they are in Postgres.
+            await rows_settle(await self.ask(runs_running, id=_id(task_id)))
         file, data = await self.ask(self._found, request, task_id, name)
         # Not in a thread of the database: a storage that is away would keep all of them busy.
         content = BytesIO(data) if data else await asyncio.to_thread(file_opened, file)
@@ -79,9 +84,13 @@ class _TaskFile(TaskView):
             signature=query.get("sig"),
         ):
             _require_reader(request, task_id)
-        if (self.folder, name) == ("results", LOG_FILE):
+        if self._is_log(name):
             return log_of_task(_id(task_id))
         return file_of_task(task_id=_id(task_id), folder=self.folder, name=name), b""
+
+    def _is_log(self, name: str) -> bool:
+        """The one file that is made of what the run's events say."""
+        return (self.folder, name) == ("results", LOG_FILE)
 
 
 class TaskScreenshotApi(_TaskFile):

@@ -26,9 +26,10 @@ from orchestration.selectors.tasks import (
     Reader,
     Wanted,
     reader_of,
-    task_body,
     task_owned,
+    task_result,
     tasks_listed,
+    tasks_running,
 )
 from orchestration.services.deliveries import callback_url_check
 from orchestration.services.idempotency import RunRepeated
@@ -37,6 +38,7 @@ from orchestration.services.task_assign import Ordering, task_assign, task_retry
 from orchestration.services.task_confirm import task_confirm
 from taskmapr.core.errors import DatabaseUnavailable, InvalidInput, ScopeMissing, TaskNotFound
 from taskmapr.core.ids import uuid7
+from taskmapr.core.run_state import RUNNING
 from taskmapr.core.task_types import TaskType
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
@@ -64,6 +66,10 @@ class TaskView(StreamingAPIView):
     async def ask(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """`in_database`; DatabaseUnavailable, at once, while Postgres is away."""
         return await in_database(asked_or, partial(fn, *args, **kwargs), _nobody)
+
+    async def settled(self, request: Request, task_id: str) -> Run:
+        """The task as it is, not behind what its readers were told. Raises TaskNotFound."""
+        return await settled(partial(self.ask, _owned, request, task_id), running=_if_running)
 
 
 class AssigningView(TaskView):
@@ -129,9 +135,7 @@ class TaskResultApi(TaskView):
             with_logs=query.get("logs", "1") not in ("0", "false"),
             after_seq=_whole(query.get("after_seq"), "after_seq", default=0, most=2**62),
         )
-        body = await settled(
-            look, run_id=lambda body: UUID(body["task_id"]), is_over=lambda body: body["ready"]
-        )
+        _, body = await settled(look, running=lambda found: _if_running(found[0]))
         return Response(body, headers={"Cache-Control": "no-store"})
 
 
@@ -166,7 +170,9 @@ class TaskRunsApi(TaskView):
             limit=_whole(query.get("limit"), "limit", default=50, least=1, most=LIMIT_MAX),
             cursor=query.get("cursor", ""),
         )
-        return Response(await self.ask(_listed, request, wanted))
+        look = partial(self.ask, _listed, request, wanted)
+        _, body = await settled(look, running=lambda found: found[0])
+        return Response(body)
 
 
 class TaskCancelApi(TaskView):
@@ -190,6 +196,7 @@ class TaskConfirmApi(TaskView):
     @described.CONFIRM
     async def post(self, request: Request, task_id: str) -> HttpResponseBase:
         is_approved = _approve_of(request.data)
+        await self.settled(request, task_id)
         confirmed = await self.ask(_confirmed, request, task_id, is_approved=is_approved)
         status = "confirmed" if is_approved else "refused"
         return Response({"task_id": confirmed, "status": status})
@@ -202,11 +209,7 @@ class TaskRetryApi(AssigningView):
 
     @described.RETRY
     async def post(self, request: Request, task_id: str) -> HttpResponseBase:
-        task = await settled(
-            partial(self.ask, _retryable, request, task_id),
-            run_id=lambda task: task.pk,
-            is_over=lambda task: task.is_final,
-        )
+        task = await self.settled(request, task_id)
         key, run_id = idempotency_key_of(request), uuid7()
         by = _ordering(request, owner_id=task.owner_id)
         return await self.assigned(
@@ -246,22 +249,36 @@ def _reader(request: Request) -> Reader:
     return reader_of(user_of(request), _credential(request))
 
 
-def _result(request: Request, task_id: str, **how: Any) -> dict[str, Any]:
-    return task_body(task_id=task_id, reader=_reader(request), **how)
+def _owned(request: Request, task_id: str) -> Run:
+    return task_owned(task_id=task_id, reader=_reader(request))
 
 
-def _listed(request: Request, wanted: Wanted) -> dict[str, Any]:
-    return tasks_listed(reader=_reader(request), wanted=wanted)
+def _result(
+    request: Request, task_id: str, *, with_logs: bool, after_seq: int
+) -> tuple[Run, dict[str, Any]]:
+    task = _owned(request, task_id)
+    result = task_result(task=task, with_logs=with_logs, after_seq=after_seq)
+    return task, result.body(now=datetime.now(UTC), with_logs=with_logs)
+
+
+def _listed(request: Request, wanted: Wanted) -> tuple[list[UUID], dict[str, Any]]:
+    """The tasks that run, whether they are among those that are wanted or not, and the page."""
+    reader = _reader(request)
+    return tasks_running(reader), tasks_listed(reader=reader, wanted=wanted)
+
+
+def _if_running(task: Run) -> list[UUID]:
+    return [task.pk] if task.status == RUNNING else []
 
 
 def _cancelled(request: Request, task_id: str) -> str:
-    task = task_owned(task_id=task_id, reader=_reader(request))
+    task = _owned(request, task_id)
     run_cancel(run_id=task.pk, by=name_of(request.user))
     return str(task.pk)
 
 
 def _confirmed(request: Request, task_id: str, *, is_approved: bool) -> str:
-    task = task_owned(task_id=task_id, reader=_reader(request))
+    task = _owned(request, task_id)
     credential = _credential(request)
     if task.owner_id != user_of(request).pk:
         # Operators who may see it answer on its page, where that is noted.
@@ -281,10 +298,6 @@ def _approve_of(body: Any) -> bool:
     if not isinstance(approve, bool):
         raise InvalidInput.of(("approve", "must be true or false"))
     return approve
-
-
-def _retryable(request: Request, task_id: str) -> Run:
-    return task_owned(task_id=task_id, reader=_reader(request))
 
 
 def _ordering(request: Request, *, owner_id: UUID | None = None) -> Ordering:

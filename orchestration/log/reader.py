@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
@@ -29,12 +29,14 @@ from taskmapr.foundation.telemetry.outages import REDIS
 BACKLOG: Final = 512
 POLL_S: Final = 1.0
 #: A look at the newest event takes at most this long: it only saves a reader from an old answer.
-LOOK_S: Final = 0.25
+LOOK_S: Final = 1.0
 CONNECT_S: Final = 2.0
 #: While Redis is away it is tried this often.
 RETRY_S: Final = 0.2
 #: After so much silence Redis is asked for a sign of life; as much again without one, it is away.
 PULSE_S: Final = 2.0
+#: With these a worker leaves a run; its row says so a moment later.
+REST: Final = frozenset({"run.finished", "run.paused"})
 #: A connection that listens needs a channel; nothing is ever said on this one.
 IDLE_CHANNEL: Final = b"tm:idle"
 
@@ -308,15 +310,21 @@ class LogReader:
         finally:
             await self.announcements.unsubscribe(own)
 
-    async def has_ended(self, run_id: UUID) -> bool:
-        """Whether the fast lane has the run's end, which Postgres may not have yet. False while
-        nobody knows."""
+    async def at_rest(self, run_ids: Collection[UUID]) -> set[UUID]:
+        """Those of which the fast lane says that nobody works on them any more, which Postgres may
+        not say yet. None while nobody knows."""
+        asked = list(run_ids)
+        if not asked:
+            return set()
         try:
             async with asyncio.timeout(LOOK_S):
-                body = await self._transport.last(run_id)
+                bodies = await self._transport.last(asked)
         except (QueueUnavailable, TimeoutError):
-            return False
-        return body is not None and unpack(run_id, body)[-1].kind == "run.finished"
+            return set()
+        newest = {
+            run: unpack(run, body)[-1] for run, body in zip(asked, bodies, strict=True) if body
+        }
+        return {run for run, event in newest.items() if event.kind in REST}
 
     async def _next(
         self, subscription: Subscription, cursor: int, sealer: Sealer | None, idle_s: float

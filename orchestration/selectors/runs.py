@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from orchestration.log.store import events_after
 from orchestration.models import Approval, Run
@@ -14,6 +15,10 @@ from taskmapr.core import wired
 from taskmapr.core.errors import EventsExpired, RunNotFound
 from taskmapr.core.events import Event
 from taskmapr.core.ports import Sealer
+from taskmapr.core.run_state import RUNNING
+
+#: Running runs of one reader that are looked at together.
+RUNNING_MOST: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,13 @@ def run_readable(*, run_id: UUID, user_id: UUID) -> ReadableRun:
         last_seq=run.last_seq,
         sealer=wired.ports().sealers.for_user(user_id) if run.is_sealed else None,
     )
+
+
+def runs_running(*whose: Q, **which: Any) -> list[UUID]:
+    """Those whose rows say that a worker is at work on them, the newest first, RUNNING_MOST at
+    most. Arguments as of `filter`."""
+    running = Run.objects.filter(*whose, **which, status=RUNNING).order_by("-id")
+    return list(running.values_list("id", flat=True)[:RUNNING_MOST])
 
 
 def run_exists(run_id: UUID) -> bool:

@@ -8,11 +8,10 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from orchestration.models import Message, Run, Session
+from orchestration.models import Message, Session
 from taskmapr.core import wired
 from taskmapr.core.errors import InvalidInput, NotFound
 from taskmapr.core.ports import Sealer
-from taskmapr.core.run_state import OPEN_STATUSES
 
 #: Messages of a session that a model is shown at most.
 REMEMBERED: Final = 50
@@ -37,12 +36,6 @@ def session_owned(*, session_id: str, user_id: UUID) -> Session:
     if session is None:
         raise NotFound("There is no such session.")
     return session
-
-
-def session_run_at_work(*, session_id: str, user_id: UUID) -> UUID | None:
-    """The run whose turn it is in a session; None when nothing waits there."""
-    runs = Run.objects.filter(session_id=session_id, owner_id=user_id, status__in=OPEN_STATUSES)
-    return runs.order_by("id").values_list("id", flat=True).first()
 
 
 def session_messages_before(

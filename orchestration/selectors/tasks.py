@@ -20,6 +20,7 @@ from django.db.models.fields.json import KeyTextTransform
 from orchestration.dialects.task_result import LOG_LINES, SHOWN, TaskFacts, TaskResult
 from orchestration.models import Artifact, Run
 from orchestration.selectors.artifacts import urls_of
+from orchestration.selectors.runs import runs_running
 from taskmapr.core.errors import InvalidInput, TaskNotFound
 from taskmapr.core.events import Event
 from taskmapr.core.run_kinds import TASK
@@ -64,6 +65,12 @@ def tasks_of(reader: Reader) -> QuerySet[Run]:
     return tasks if reader.sees_all else tasks.filter(owner_id=reader.user_id)
 
 
+def tasks_running(reader: Reader) -> list[UUID]:
+    """See `runs_running`."""
+    whose = Q() if reader.sees_all else Q(owner_id=reader.user_id)
+    return runs_running(whose, kind=TASK.name)
+
+
 def task_owned(*, task_id: str, reader: Reader) -> Run:
     """The row without its input. Raises TaskNotFound, also for what is no id at all."""
     try:
@@ -83,15 +90,6 @@ def task_result(*, task: Run, with_logs: bool = True, after_seq: int = 0) -> Tas
     """
     lines = LOG_LINES + 1 if with_logs else 0
     return _results([task], lines=lines, after_seq=after_seq, result_bytes=None)[0]
-
-
-def task_body(
-    *, task_id: str, reader: Reader, with_logs: bool = True, after_seq: int = 0
-) -> dict[str, Any]:
-    """What is told of a task. Raises TaskNotFound."""
-    task = task_owned(task_id=task_id, reader=reader)
-    result = task_result(task=task, with_logs=with_logs, after_seq=after_seq)
-    return result.body(now=datetime.now(UTC), with_logs=with_logs)
 
 
 def task_document(run_id: UUID) -> dict[str, Any]:

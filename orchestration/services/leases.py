@@ -12,11 +12,13 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from orchestration.log.store import events_all
+from orchestration.log.unheld import run_lock, run_take_unheld
 from orchestration.log.wire import unpack
 from orchestration.models import Command
+from orchestration.services.run_end import end_if_cancelled
 from orchestration.standby.records import StandbySetup
 from taskmapr.core import wired
 from taskmapr.core.events import Event
@@ -183,11 +185,14 @@ def attempt_count(*, run_id: UUID, lease_token: int, attempt: int) -> None:
         )
 
 
+@transaction.atomic
 def run_put_off(*, run_id: UUID, lease_token: int, last_seq: int, delay_s: float) -> None:
-    """Leave a run whose attempt failed to whoever looks for runs that are due (recovery).
+    """Leave a run whose attempt failed to whoever looks for runs that are due (recovery); one that
+    was cancelled meanwhile ends.
 
     Its working time moves on by the delay. Without effect when the lease is another's.
     """
+    run_lock(run_id)
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE agent_runs SET status = 'retrying', last_seq = %(seq)s, lease_owner = '',"
@@ -197,6 +202,9 @@ def run_put_off(*, run_id: UUID, lease_token: int, last_seq: int, delay_s: float
             " WHERE id = %(id)s AND lease_token = %(token)s",
             {"seq": last_seq, "delay": delay_s, "id": run_id, "token": lease_token},
         )
+        is_left = bool(cursor.rowcount)
+    if is_left:
+        end_if_cancelled(run_take_unheld(run_id))
 
 
 def commands_take(run_ids: Collection[UUID]) -> list[Command]:

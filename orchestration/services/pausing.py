@@ -12,14 +12,15 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
+from orchestration.log.last_words import end_told
 from orchestration.log.unheld import RunHeld, UnheldRun, run_lock, run_take_unheld
 from orchestration.models import Approval, Run
 from orchestration.models.approval import ApprovalAsks, ApprovalStatus
-from orchestration.services.run_end import successors_enqueue
+from orchestration.services.run_end import end_if_cancelled, successors_enqueue
 from taskmapr.core import wired
 from taskmapr.core.errors import AlreadyFinished, AlreadyResolved, InvalidInput, NotFound
 from taskmapr.core.events import ApprovalResolved, RunResumed
-from taskmapr.core.run_state import PAUSED
+from taskmapr.core.run_state import PAUSED, RUNNING
 from taskmapr.foundation.postgres.clock import database_now
 
 logger = logging.getLogger(__name__)
@@ -80,14 +81,17 @@ def approval_open(
 def run_pause(*, run_id: UUID, lease_token: int, last_seq: int) -> None:
     """Give up the lease of a run that waits; its log says so already.
 
-    If everything was answered while the worker still held it, the run goes on at once.
+    If everything was answered while the worker still held it, the run goes on at once; if it was
+    cancelled, it ends.
     """
     run_lock(run_id)
     paused = Run.objects.filter(pk=run_id, lease_token=lease_token).update(
         status=PAUSED, lease_owner="", lease_expires_at=None, last_seq=last_seq
     )
     if paused:
-        _go_on(run_take_unheld(run_id))
+        held = run_take_unheld(run_id)
+        if not end_if_cancelled(held):
+            _go_on(held)
 
 
 @transaction.atomic
@@ -114,7 +118,8 @@ def approval_resolve(
     # The run's row is locked before the approval's, here as everywhere.
     run = run_lock(run_id)
     approval = Approval.objects.select_for_update().get(pk=approval_id)
-    if approval.status != ApprovalStatus.OPEN or run.is_final:
+    is_over = run.is_final or (run.status == RUNNING and end_told(run_id) is not None)
+    if approval.status != ApprovalStatus.OPEN or is_over:
         raise AlreadyResolved(details={"status": approval.status})
     _check(approval, decision, answer)
     approval_settle(approval=approval, run=run, decision=decision, by=by, answer=answer)

@@ -16,7 +16,11 @@ from orchestration.log.endings import Verdict
 from orchestration.log.store import session_successors
 from orchestration.log.unheld import RunHeld, UnheldRun, run_take_unheld
 from orchestration.models import Run
-from orchestration.services.run_end import run_fail_unclaimed, successors_enqueue
+from orchestration.services.run_end import (
+    cancelled_meanwhile,
+    run_fail_unclaimed,
+    successors_enqueue,
+)
 from orchestration.services.run_queue import runs_enqueue
 from taskmapr.core import wired
 from taskmapr.core.errors import AlreadyFinished, NoWorker, QueueUnavailable, WorkerLost
@@ -90,6 +94,8 @@ def _recover(run_id: UUID, *, was_handed_back: bool) -> str:
 
 def _verdict(held: UnheldRun, was_handed_back: bool) -> Verdict | None:
     """How a lost run ends; None when another worker may go on with it."""
+    if (cancelled := cancelled_meanwhile(held)) is not None:
+        return cancelled
     kind = run_kind(held.run.kind)
     if held.run.deadline_at is not None and held.run.deadline_at < database_now():
         return Verdict(error=kind.time_over("The run took longer than it may."))

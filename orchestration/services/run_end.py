@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -11,7 +12,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from orchestration.log.endings import Verdict
-from orchestration.log.unheld import RunHeld, run_take_unheld
+from orchestration.log.last_words import end_told
+from orchestration.log.unheld import RunHeld, UnheldRun, run_take_unheld
 from orchestration.models import Command, Run
 from orchestration.models.command import CommandKind
 from orchestration.services.run_queue import runs_enqueue
@@ -30,12 +32,55 @@ def run_fail(*, run_id: UUID, error: TaskMaprError) -> None:
 def run_cancel(*, run_id: UUID, by: str, reason: str = "cancelled_by_user") -> None:
     """Cancel a run: at once when nobody holds it, otherwise its writer is told and does it.
 
-    Raises RunNotFound and AlreadyFinished. Cancelling twice is harmless.
+    Raises RunNotFound, and AlreadyFinished also when only readers were told of the end so far.
+    Cancelling twice is harmless.
     """
+    verdict = Verdict(cancel_reason=reason)
     try:
-        _end_unheld(run_id, Verdict(cancel_reason=reason))
+        _end_unheld(run_id, verdict)
     except RunHeld:
-        command_send(run_id=run_id, kind=CommandKind.CANCEL, by=by, data={"reason": reason})
+        # Redis is not asked while the run's row is locked.
+        if (status := end_told(run_id)) is not None:
+            raise AlreadyFinished(details={"status": status}) from None
+        _end_or_tell(run_id, verdict, by)
+
+
+@transaction.atomic
+def _end_or_tell(run_id: UUID, verdict: Verdict, by: str) -> None:
+    """The run's row is locked until the command is there, so a worker that leaves the run either
+    finds it (`end_if_cancelled`) or has left before."""
+    try:
+        held = run_take_unheld(run_id)
+    except RunHeld:
+        data: dict[str, object] = {"reason": verdict.cancel_reason}
+        command_send(run_id=run_id, kind=CommandKind.CANCEL, by=by, data=data)
+    else:
+        transaction.on_commit(partial(successors_enqueue, held.finish(verdict)))
+
+
+def end_if_cancelled(held: UnheldRun) -> bool:
+    """Whether its worker, which has just left it, was told to cancel it; the run is over then.
+
+    Belongs into the transaction in which the worker leaves.
+    """
+    if (verdict := cancelled_meanwhile(held)) is None:
+        return False
+    transaction.on_commit(partial(successors_enqueue, held.finish(verdict)))
+    return True
+
+
+def cancelled_meanwhile(held: UnheldRun) -> Verdict | None:
+    """How a run ends that its worker has left, if it was told to cancel it and did not get to that.
+
+    A worker that is about to leave a run hears no command any more.
+    """
+    command = Command.objects.filter(run=held.run, kind=CommandKind.CANCEL).first()
+    if command is None:
+        return None
+    data = command.data
+    if held.sealer is not None and "sealed" in data:
+        data = held.sealer.open(data["sealed"])
+    return Verdict(cancel_reason=str(data["reason"]))
 
 
 def command_send(*, run_id: UUID, kind: CommandKind, by: str, data: dict[str, object]) -> None:
@@ -53,9 +98,15 @@ def command_send(*, run_id: UUID, kind: CommandKind, by: str, data: dict[str, ob
 
 
 def _end_unheld(run_id: UUID, verdict: Verdict) -> None:
+    """Raises AlreadyFinished also for a run whose worker was lost after it had told the end: the
+    row says so then."""
     with transaction.atomic():
-        successors = run_take_unheld(run_id).finish(verdict)
+        held = run_take_unheld(run_id)
+        was_told = held.state.is_final
+        successors = held.finish(verdict)
     successors_enqueue(successors)
+    if was_told:
+        raise AlreadyFinished(details={"status": held.state.status})
 
 
 def successors_enqueue(successors: list[UUID]) -> None:

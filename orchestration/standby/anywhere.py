@@ -13,12 +13,7 @@ from orchestration.selectors.runs import (
     run_owned,
     run_readable,
 )
-from orchestration.selectors.sessions import (
-    SessionMessage,
-    session_history,
-    session_owned,
-    session_run_at_work,
-)
+from orchestration.selectors.sessions import SessionMessage, session_history, session_owned
 from orchestration.services.run_end import run_cancel, run_fail_unclaimed
 from orchestration.standby.ending import standby_cancel, standby_fail_unclaimed
 from orchestration.standby.reading import standby_history, standby_readable
@@ -96,13 +91,6 @@ def history_anywhere(
             before=before,
         ),
         lambda: standby_history(session_id=session_id, user_id=user_id, limit=limit, before=before),
-    )
-
-
-def run_at_work(*, session_id: str, user_id: UUID) -> UUID | None:
-    """See `session_run_at_work`. None while Postgres is away: what is told then is in Redis."""
-    return asked_or(
-        lambda: session_run_at_work(session_id=session_id, user_id=user_id), lambda: None
     )
 
 

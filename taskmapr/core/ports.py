@@ -489,8 +489,8 @@ class LogTransport(Protocol):
     async def read(self, run_id: UUID, after: int) -> list[bytes]:
         """Bodies that hold events with seq > after, in order; the first may begin earlier."""
 
-    async def last(self, run_id: UUID) -> bytes | None:
-        """The newest body, if there is one. Raises QueueUnavailable."""
+    async def last(self, run_ids: Sequence[UUID]) -> list[bytes | None]:
+        """The newest body of each, if there is one. Raises QueueUnavailable."""
 
 
 class LogTransportSync(Protocol):
@@ -504,6 +504,9 @@ class LogTransportSync(Protocol):
 
     def read(self, run_id: UUID, after: int) -> list[bytes]:
         """Raises QueueUnavailable."""
+
+    def last(self, run_id: UUID) -> bytes | None:
+        """The newest body, if there is one. Raises QueueUnavailable."""
 
 
 # What stands in while Postgres is away ---------------------------------------------------------

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 import pytest
 
 from orchestration.api import settling
+from orchestration.models import Run
+from orchestration.services.leases import Claim
 from orchestration.services.run_end import run_cancel
 from taskmapr.foundation.aio import in_database
 from taskmapr.users.models import User
@@ -61,17 +63,25 @@ def test_a_foreign_session_does_not_exist(call: Call, start: StartRun, cyd: User
 
 @pytest.mark.req("OV-51")
 def test_an_answer_whose_end_was_told_is_in_it(
-    call: Call, start: StartRun, monkeypatch: pytest.MonkeyPatch
+    call: Call,
+    start: StartRun,
+    hold: Callable[[UUID], Claim],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = start(prompt="one")
+    hold(run.pk)
 
     class Log:
         """Has the end already; the rows are written a moment later."""
 
-        async def has_ended(self, run_id: UUID) -> bool:
-            assert run_id == run.pk
-            await in_database(partial(run_cancel, run_id=run_id, by="ada"))
-            return True
+        async def at_rest(self, run_ids: Collection[UUID]) -> set[UUID]:
+            assert list(run_ids) == [run.pk]
+            await in_database(end)
+            return set(run_ids)
+
+    def end() -> None:
+        Run.objects.update(lease_expires_at=None)
+        run_cancel(run_id=run.pk, by="ada")
 
     monkeypatch.setattr(settling, "live", Log)
 

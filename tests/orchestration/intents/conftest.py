@@ -53,7 +53,7 @@ class Worker(RecordingQueue):
         claim = await in_database(lease_claim, run_id=run_id, worker_id="w1")
         if claim is None:
             return
-        log = LogWriter(wired.ports().new_log(), _store)
+        log = LogWriter(wired.ports().new_log(), self.store)
         log.start()
         self.held[run_id] = HeldRun(claim, log, "w1")
         try:
@@ -61,14 +61,13 @@ class Worker(RecordingQueue):
         finally:
             await log.stop()
 
+    async def store(self, batches: Sequence[RunBatch]) -> Any:
+        return await in_database(batches_write, batches)
+
     async def rest(self) -> None:
         """Returns when nothing is under way."""
         while self.tasks:
             await asyncio.gather(*self.tasks, return_exceptions=True)
-
-
-async def _store(batches: Sequence[RunBatch]) -> Any:
-    return await in_database(batches_write, batches)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from orchestration.models import Message, Run
 from orchestration.services.leases import Claim, lease_claim, lease_hand_back
 from orchestration.services.recovery import runs_recover
 from orchestration.services.run_end import run_cancel
-from taskmapr.core.errors import TimedOut
+from taskmapr.core.errors import AlreadyFinished, TimedOut
 from taskmapr.core.events import ReasoningDelta, ReasoningStarted, TextDelta
 from taskmapr.core.ports import WorkerInfo
 from taskmapr.core.run_state import fold
@@ -160,7 +160,8 @@ def test_who_cancels_a_run_that_has_told_its_end_changes_nothing(
     live_log.left[run.pk] = [pack(encode(event) for event in events_of(run.pk, left, after=have))]
     _lapse(run)
 
-    run_cancel(run_id=run.pk, by="ada")
+    with pytest.raises(AlreadyFinished):
+        run_cancel(run_id=run.pk, by="ada")
 
     run.refresh_from_db()
     assert run.status == "succeeded"
