@@ -39,6 +39,8 @@ class CloseCode(IntEnum):
     INTERNAL_ERROR = 1011
     #: Something that it needs is down, or the reader is too slow: come back.
     TRY_AGAIN = 1013
+    #: The address says something that can mean nothing.
+    BAD_ADDRESS = 4400
     NOT_AUTHENTICATED = 4401
     NOT_FOUND = 4404
     AUTH_LATE = 4408

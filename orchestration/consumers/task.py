@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 import time
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -37,7 +38,13 @@ from orchestration.selectors.artifacts import urls_of
 from orchestration.selectors.followed_tasks import FollowedTask, task_followed
 from orchestration.selectors.tasks import reader_of
 from orchestration.services.run_end import run_cancel
-from taskmapr.core.errors import InvalidRequest, NotAuthenticated, TaskMaprError, TaskNotFound
+from taskmapr.core.errors import (
+    InvalidInput,
+    InvalidRequest,
+    NotAuthenticated,
+    TaskMaprError,
+    TaskNotFound,
+)
 from taskmapr.core.events import Event
 from taskmapr.core.ids import uuid7
 from taskmapr.foundation.aio import in_database
@@ -55,6 +62,7 @@ PING_S: Final = 20.0
 #: After so long without an announcement the stores are asked whether one was lost.
 SILENCE_S: Final = 60.0
 
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _READING: Final = (KeyScope.TASKS_READ, KeyScope.INTENTS_RUN)
 _CANCELLING: Final = (KeyScope.TASKS_CANCEL, KeyScope.INTENTS_RUN)
 
@@ -174,6 +182,8 @@ class _Follower:
     # What runs side by side
 
     async def _tell_all(self) -> None:
+        if not _is_cursor(self._credentials.after):
+            await self._refuse_cursor()
         if self._task.facts.is_erased:
             await self._tell_row()
         batches = live().follow(self._task.task_id, sealer=self._task.sealer, idle_s=SILENCE_S)
@@ -182,12 +192,22 @@ class _Follower:
                 if batch:
                     await self._tell(batch)
 
+    async def _refuse_cursor(self) -> None:
+        told = {"code": InvalidInput.code, "message": "`after` must be the number of an event."}
+        self._sign("error", {**told, "retryable": False})
+        await self._socket.farewell()
+        raise Closing(CloseCode.BAD_ADDRESS, InvalidInput.code)
+
     async def _tell_row(self) -> None:
         """The log is gone with its time; the row still says how it ended."""
         await self._say([self._dialect.snapshot(), self._dialect.result()])
         await self._end()
 
     async def _tell(self, batch: list[Event]) -> None:
+        is_over = batch[-1].kind == "run.finished"
+        if is_over and not (self._is_told.is_set() or self._credentials.after):
+            # It was over before, though its row did not say so yet.
+            self._after = math.inf
         seen = [event for event in batch if event.seq <= self._after]
         self._dialect.prime(seen)
         if not self._is_told.is_set():
@@ -195,7 +215,7 @@ class _Follower:
             self._is_told.set()
         for event in batch[len(seen) :]:
             await self._say(self._dialect.feed(event))
-        if batch[-1].kind == "run.finished":
+        if is_over:
             if len(seen) == len(batch):
                 await self._say([self._dialect.result()])
             await self._end()
@@ -278,9 +298,13 @@ def _welcome() -> Welcome:
 _known: Welcome | None = None
 
 
+def _is_cursor(text: str) -> bool:
+    return not text or _NUMBER.fullmatch(text) is not None
+
+
 def _cursor(text: str) -> float:
     """The number of the last event that a client has seen. The first one is the snapshot's."""
-    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 19 else 1
+    return max(1, int(text)) if text and _is_cursor(text) else 1
 
 
 def _uuid_of(text: str) -> UUID:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -106,7 +107,7 @@ async def test_who_comes_back_hears_nothing_twice(task: UUID, key: str) -> None:
 
 
 @pytest.mark.req("TQ-26")
-@pytest.mark.parametrize("after", ["999", "x", "-1", "", "0", "9" * 30])
+@pytest.mark.parametrize("after", ["999", "", "0", "9" * 18])
 async def test_odd_cursors_do_no_harm(task: UUID, key: str, after: str) -> None:
     await happens(task, BEGUN)
     async with connected(f"/ws/task/{task}?after={after}", x_api_key=key) as client:
@@ -117,6 +118,24 @@ async def test_odd_cursors_do_no_harm(task: UUID, key: str, after: str) -> None:
     assert first["type"] == "snapshot"
     assert messages[-1]["type"] == "result"
     assert code == 1000
+
+
+@pytest.mark.req("TQ-26")
+@pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 30, "\u0661"])
+async def test_a_cursor_that_is_none_is_refused(task: UUID, key: str, after: str) -> None:
+    await happens(task, BEGUN)
+    async with connected(f"/ws/task/{task}?after={quote(after)}", x_api_key=key) as client:
+        (said,), code = await client.hear_all()
+
+    assert (said["type"], said["task_id"]) == ("error", str(task))
+    assert (said["data"]["code"], said["data"]["retryable"]) == ("validation_error", False)
+    assert code == 4400
+
+
+@pytest.mark.req("TQ-26", "TQ-24")
+async def test_strangers_are_not_told_what_is_wrong_with_a_cursor(task: UUID, cyd_key: str) -> None:
+    async with connected(f"/ws/task/{task}?after=x", x_api_key=cyd_key) as client:
+        assert await client.closed() == 4404
 
 
 @pytest.mark.req("TQ-26")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from orchestration.models import Command, Run
+from orchestration.services.deliveries import deliveries_claim, delivery_register, runs_ended
 from taskmapr.core.errors import ToolError
 from taskmapr.core.tools import ToolRegistry, tool
 from taskmapr.foundation.aio import in_database
@@ -136,6 +138,55 @@ def test_what_is_not_to_be_repeated_begins_anew(
     assert "Idempotency-Replayed" not in second.headers
     assert second.json["job_id"] != first.json["job_id"]
     assert len(counted) == 2
+
+
+@pytest.mark.req("IN-12")
+@pytest.mark.parametrize(("seen", "ends"), [(0, 1), (2, 1), (-1, 0)])
+def test_a_stream_that_is_taken_up_again_tells_its_end_once(
+    play: Play, send: Send, worker: SlowStore, seen: int, ends: int
+) -> None:
+    """seen: how many of the events the reader has; -1: all."""
+
+    async def whole() -> Any:
+        async with worker.gap():
+            body = {"intent": "test.count", "inputs": {}}
+            first = await send("POST", "/orchestrate", body, accept="text/event-stream")
+            run_id, _, last = first.ids[-1].rpartition(":")
+            cursor = {"last_event_id": f"{run_id}:{last if seen < 0 else seen}"} if seen else {}
+            path = f"/jobs/job_{run_id.replace('-', '')}/stream"
+            return first, await worker.asked(send("GET", path, **cursor))
+
+    first, again = play(whole)
+
+    assert again.status == 200
+    assert [f["type"] for f in again.frames].count("complete") == ends
+    missing = [i for i in first.ids if int(i.rpartition(":")[2]) > seen >= 0]
+    assert again.ids == missing
+
+
+@pytest.mark.req("IN-40", "IN-09")
+def test_whoever_is_called_back_finds_it_over(play: Play, send: Send, worker: SlowStore) -> None:
+    """A callback is sent of what Postgres says, so there is nothing to wait for."""
+
+    async def whole() -> Any:
+        async with worker.gap():
+            done = (await send("POST", "/orchestrate", {"intent": "test.count", "inputs": {}})).json
+            run_id = UUID(done["job_id"][4:])
+            await in_database(delivery_register, run_id=run_id, url="https://receiver.example/x")
+            await in_database(runs_ended, [run_id])
+            in_gap = await in_database(deliveries_claim, 9)
+        await worker.rest()
+        await in_database(runs_ended, [run_id])
+        (held,) = await in_database(deliveries_claim, 9)
+        return in_gap, await send("GET", done_path(done)), held.run_id == run_id
+
+    def done_path(done: dict[str, Any]) -> str:
+        return f"/jobs/{done['job_id']}"
+
+    in_gap, job, is_this = play(whole)
+
+    assert in_gap == []
+    assert (job.json["status"], is_this) == ("success", True)
 
 
 @pytest.mark.req("IN-37")

@@ -10,7 +10,9 @@ import pytest
 from orchestration.models import Run
 from taskmapr.core.task_types import Permanent, TaskContext
 from taskmapr.foundation.aio import in_database
+from taskmapr.users.models import User
 from tests.orchestration.told.conftest import SlowStore, heard
+from tests.sockets.conftest import connected, key_of
 
 Send = Callable[..., Any]
 Play = Callable[..., Any]
@@ -96,6 +98,29 @@ def test_the_file_of_its_lines_has_the_last_one(play: Play, send: Send, worker: 
 
     assert file.status == 200
     assert file.body.endswith(b"the last line\n")
+
+
+@pytest.mark.req("TQ-26")
+def test_a_socket_tells_no_more_than_what_it_came_to(
+    play: Play, send: Send, worker: SlowStore, ada: User
+) -> None:
+    """Nothing of a task that is over is told again, and its result once."""
+
+    async def whole() -> Any:
+        async with worker.gap():
+            ordered = await send("POST", "/assign-task/", {"task_type": "writes"})
+            task_id = ordered.json["task_id"]
+            await heard(task_id)
+            key = await in_database(key_of, ada)
+            async with connected(f"/ws/task/{task_id}", x_api_key=key) as client:
+                return await client.hear_all()
+
+    messages, code = play(whole)
+
+    assert [m["type"] for m in messages] == ["snapshot", "result"]
+    assert [m["data"]["status"] for m in messages] == ["completed", "completed"]
+    assert messages[1]["data"]["result"] == {"done": True}
+    assert code == 1000
 
 
 # A person is asked ---------------------------------------------------------------------------

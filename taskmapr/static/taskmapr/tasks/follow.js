@@ -5,6 +5,7 @@ const DONE = 1000;
 /** Coming back would change nothing. */
 const REFUSED = new Map([
   [4401, "Sign in to follow this task."],
+  [4400, "The number of an event that it should go on from is none."],
   [4404, "There is no such task, or it is not yours."],
   [4429, "Too many tasks are being followed at once. Close another page first."],
 ]);
