@@ -176,7 +176,9 @@ def _timeline(run: Run, after: int, veil: str) -> dict[str, Any]:
 def _belongings(run: Run, veil: str) -> dict[str, Any]:
     return {
         "request_text": veil or _pretty(redact_members(run.input)),
-        "approvals": [_approval(row, veil) for row in run.approvals.all()[:ROWS]],
+        "approvals": [
+            _approval(row, veil) for row in run.approvals.exclude(asks=ApprovalAsks.STEP)[:ROWS]
+        ],
         "effects": run.effects.all()[:ROWS],
         "commands": run.commands.all()[:ROWS],
         "said": [_message(row, veil) for row in run.messages.order_by("position")[:ROWS]],
@@ -201,7 +203,8 @@ def _approval(row: Approval, veil: str) -> dict[str, Any]:
         "args": "" if not question.get("args") else _pretty(question["args"]),
         "answer": answer.get("answer", ""),
         "is_open": row.status == ApprovalStatus.OPEN,
-        "answers": ANSWERS[row.asks],
+        # Workflows answer by themselves.
+        "answers": ANSWERS.get(row.asks, {}),
         "asks_for_text": row.asks == ApprovalAsks.QUESTION,
     }
 

@@ -50,6 +50,11 @@ _ASSIGNED: Final = record(
     {"details": record({"retry_of": uuid()})},
 )
 
+_STEP: Final = record(
+    {"name": text(), "position": whole(minimum=1), "task_type": text(), "task_id": uuid()},
+    description="A step that was begun, of a task whose steps are tasks.",
+)
+
 _LINE: Final = record(
     {
         "timestamp": moment(),
@@ -108,7 +113,14 @@ _LISTED: Final[dict[str, Schema]] = {
     "screenshots": array(ref("TaskScreenshot")),
     "downloads": array(ref("TaskDownload")),
     "expired": flag("Something of it was removed after its time."),
-    "details": record({}, {"retry_of": uuid("The task of which this one is a repetition.")}),
+    "details": record(
+        {},
+        {
+            "retry_of": uuid("The task of which this one is a repetition."),
+            "steps": array(_STEP),
+            "step_of": record({"task_id": uuid(), "name": text(), "position": whole(minimum=1)}),
+        },
+    ),
     "seq": whole("Number of the last event that is told here.", minimum=0),
     "created_at": moment(),
     "started_at": or_null(moment()),

@@ -87,6 +87,9 @@ class TaskResult:
         self._result: Any = None
         self._error: dict[str, Any] | None = None
         self._progress: dict[str, Any] | None = None
+        #: Steps that were begun, if others do its work.
+        self._steps: list[dict[str, Any]] = []
+        self._goings_on = 0
         #: Confirmations that nobody has given or refused yet, by their ids.
         self._asked: dict[str, dict[str, Any]] = {}
         self._files: list[tuple[datetime, Mapping[str, Any]]] = []
@@ -117,6 +120,8 @@ class TaskResult:
                 self._status = run_state.PAUSED
             case "run.resumed":
                 self._status = run_state.QUEUED
+                # To go on behind a step is no attempt of its own.
+                self._goings_on += bool(self._steps)
             case "run.finished":
                 self._status, self._finished_at = event.data["status"], event.at
 
@@ -133,6 +138,8 @@ class TaskResult:
                 self._lines.append(self._line(event))
             case "artifact":
                 self._files.append((event.at, data))
+            case "approval.requested" if data.get("step"):
+                self._steps.append(data["step"])
             case "approval.requested" if data["asks"] == "approval" and not data.get("of"):
                 self._asked[data["approval_id"]] = _confirmation(data)
             case "approval.resolved":
@@ -171,7 +178,7 @@ class TaskResult:
 
     @property
     def attempts(self) -> int:
-        return self._attempt or self._facts.attempt
+        return self._attempt - self._goings_on if self._attempt else self._facts.attempt
 
     def body(self, *, now: datetime, with_logs: bool = True) -> dict[str, Any]:
         """The whole object. Nothing is ever missing: what is not there is null or empty."""
@@ -211,15 +218,15 @@ class TaskResult:
         return {**told, "expired": told["name"] in self._facts.gone}
 
     def _details(self) -> dict[str, Any]:
-        asked = self.confirmation
-        return {**self._facts.details, **({"confirmation": asked} if asked else {})}
+        told = {"steps": self._steps, "confirmation": self.confirmation}
+        return {**self._facts.details, **{name: value for name, value in told.items() if value}}
 
     def _line(self, event: Event) -> dict[str, Any]:
         return {
             "timestamp": moment_of(event.at),
             "level": event.data["level"].upper(),
             "message": event.data["text"],
-            "attempt": self._attempt,
+            "attempt": self.attempts,
             "seq": event.seq,
         }
 
@@ -239,13 +246,15 @@ class TaskResult:
             "message": message,
             "type": "".join(part.capitalize() for part in code.split("_")),
             "retryable": is_retryable,
-            "attempt": self._attempt or self._facts.attempt,
+            "attempt": self.attempts,
         }
 
     def _message(self) -> str:
         status = self.stored_status
         if status in (run_state.FAILED, run_state.TIMED_OUT):
             return str((self._error or {}).get("message") or self._facts.error_message)
+        if status == run_state.PAUSED and self._steps:
+            return f"Task '{self._facts.task_type}' waits for its step '{self._steps[-1]['name']}'"
         return _MESSAGES[status].format(type=self._facts.task_type)
 
     def _duration_ms(self) -> int | None:

@@ -120,7 +120,8 @@ class TaskSocketDialect:
         return [self._status()]
 
     def _asked(self, event: Event) -> list[Frame]:
-        return [self._status()]
+        # That it waits for a step is told by its lines and its progress.
+        return [] if event.data.get("step") or event.data.get("by") == "step" else [self._status()]
 
     def _finished(self, event: Event) -> list[Frame]:
         calls = [self._completed(call) for call in self._calls.interrupted(event.at)]

@@ -17,6 +17,7 @@ from uuid import UUID
 from orchestration.dialects.task_log import LOG_FILE, MEDIA_TYPE, lines_of, log_bytes
 from orchestration.engines.figures import task_measured
 from orchestration.engines.prompts_of_jobs import PromptOfJob
+from orchestration.engines.steps_of_tasks import StepsOfTask
 from orchestration.execution.drive import HeldRun, RetryLater
 from orchestration.execution.task_desk import TaskDesk
 from orchestration.execution.task_order import TaskOrder
@@ -76,13 +77,17 @@ class TaskEngine:
     async def _lived(self) -> None:
         self._desk.open()
         try:
-            prompt_of = self._type.prompt
-            outcome = await (self._prompted(prompt_of) if prompt_of else self._executed())
-            await self._conclude(outcome)
+            await self._conclude(await self._outcome())
         finally:
             await self._desk.close()
 
     # Executing -----------------------------------------------------------------------------------
+
+    async def _outcome(self) -> Outcome:
+        if self._type.steps:
+            return await self._sequenced()
+        prompt_of = self._type.prompt
+        return await (self._prompted(prompt_of) if prompt_of else self._executed())
 
     async def _executed(self) -> Outcome:
         limit_s = self._limit_s
@@ -118,6 +123,19 @@ class TaskEngine:
             return Outcome(kind="stopped")
         except LeaseLost:
             raise
+        except TaskMaprError as error:
+            return outcome_raised(error, self._type.retry_on)
+
+    async def _sequenced(self) -> Outcome:
+        """The same for a type whose steps are tasks. Raises Paused while one of them goes on."""
+        steps = StepsOfTask(self._held, self._type.steps, self._desk, limit_s=self._limit_s)
+        try:
+            return outcome_returned(await steps.result())
+        except LeaseLost:
+            raise
+        except TimeLimit:
+            self._stopped_why = "time_limit"
+            return Outcome(kind="stopped")
         except TaskMaprError as error:
             return outcome_raised(error, self._type.retry_on)
 

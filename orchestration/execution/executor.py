@@ -34,6 +34,7 @@ from orchestration.log.writer import LogWriter
 from orchestration.services.deliveries import runs_ended
 from orchestration.services.leases import Claim
 from orchestration.services.run_end import successors_enqueue
+from orchestration.services.sequence_steps import is_of_sequence, sequence_steps_settle
 from orchestration.standby import holding
 from orchestration.standby.records import owner_key
 from orchestration.standby.rows import standby_enqueue
@@ -76,6 +77,7 @@ class RunExecutor:
         self._held = HeldRuns()
         self._ended: Crowd[UUID] = Crowd(_tell_ended)
         self._left: Crowd[Claim] = Crowd(places_leave)
+        self._of_sequences: Crowd[UUID] = Crowd(_tell_sequences)
         self._tasks: set[asyncio.Task[None]] = set()
         self._chores: list[asyncio.Task[None]] = []
         self._is_draining = False
@@ -201,13 +203,18 @@ class RunExecutor:
             self._leave(held)
 
     def _leave(self, held: HeldRun) -> None:
-        """Others may have its places, and callbacks of a run that is over are due."""
+        """Others may have its places. Of a run that is over, callbacks are due, and its sequence
+        goes on."""
         claim = held.claim
         if counted(claim.kind) and (leaving := self._left.add(claim)):
             self._own(leaving)
         is_told = claim.kind in CALLBACKS and held.writer.state.is_final
         if is_told and (telling := self._ended.add(held.run_id)):
             self._own(telling)
+        if held.writer.state.is_final and is_of_sequence(claim):
+            moving = self._of_sequences.add(held.run_id)
+            if moving is not None:
+                self._own(moving)
 
     async def _claimed(self, run_id: UUID, stands_by: bool) -> Claim | None:
         if not stands_by:
@@ -274,6 +281,11 @@ class RunExecutor:
 async def _tell_ended(run_ids: list[UUID]) -> None:
     """Callbacks of runs that are over are due."""
     await in_database(runs_ended, run_ids)
+
+
+async def _tell_sequences(run_ids: list[UUID]) -> None:
+    """Sequences whose step is over go on; steps of those that are over do not."""
+    await in_database(sequence_steps_settle, run_ids)
 
 
 def _engine_import(kind: str) -> None:

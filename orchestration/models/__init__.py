@@ -12,6 +12,7 @@ from orchestration.models.flow_mapping import FlowMapping
 from orchestration.models.idempotency_key import IdempotencyKey
 from orchestration.models.mode_rule import ModeRule
 from orchestration.models.run import Run
+from orchestration.models.sequence_step import SequenceStep
 from orchestration.models.session import Message, Session
 from orchestration.models.site import Site
 from orchestration.models.ssh import CommandRule, SshAudit, SshDecision, SshTarget
@@ -40,6 +41,7 @@ __all__ = [
     "ModeRule",
     "Run",
     "RunEvent",
+    "SequenceStep",
     "Session",
     "SignedRequest",
     "Site",

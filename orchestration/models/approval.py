@@ -12,6 +12,8 @@ class ApprovalAsks(models.TextChoices):
     OUTCOME = "outcome"
     #: Not a person's: what a workflow answers later.
     FLOW = "flow"
+    #: Nobody's either: the end of the task that a step of a sequence is.
+    STEP = "step"
 
 
 class ApprovalStatus(models.TextChoices):
@@ -27,7 +29,7 @@ class ApprovalStatus(models.TextChoices):
 
 
 class Approval(models.Model):
-    """What a run waits for from a person, or from a workflow. It outlives every process."""
+    """What a run waits for from a person, a workflow or another run. It outlives every process."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     run = models.ForeignKey("orchestration.Run", on_delete=models.CASCADE, related_name="approvals")

@@ -12,6 +12,7 @@ class DefinitionKind(models.TextChoices):
     INTENT = "intent", "An intent"
     HTTP_REQUEST = "http_request", "An HTTP request"
     AGENT_PROMPT = "agent_prompt", "A prompt for a model"
+    SEQUENCE = "sequence", "Tasks one after another"
 
 
 class TaskDanger(models.TextChoices):
@@ -32,7 +33,8 @@ class TaskDefinition(models.Model):
     title = models.CharField(max_length=200, blank=True)
     description = models.TextField(blank=True)
     #: What the kind needs. alias: {type, params}; intent: {intent, inputs}; http_request: {method,
-    #: url, headers, body, secrets}; agent_prompt: {instructions, model, tools}.
+    #: url, headers, body, secrets}; agent_prompt: {instructions, model, tools}; sequence:
+    #: {steps: [{name, type, params, on_error}]}.
     content = models.JSONField(default=dict, blank=True)
     #: JSON Schema of the parameters; empty: as the aliased type has it, else any object.
     params_schema = models.JSONField(default=dict, blank=True)

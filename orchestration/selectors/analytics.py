@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Count, Min
 
 from orchestration.models import Approval, Run
-from orchestration.models.approval import ApprovalStatus
+from orchestration.models.approval import ApprovalAsks, ApprovalStatus
 from taskmapr.core.ids import uuid7_floor
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import OPEN_STATUSES, RUNNING
@@ -267,7 +267,9 @@ def open_work() -> OpenWork:
     return OpenWork(
         by_status={status: number for status, (number, _) in rows.items()},
         oldest_queued_at=rows.get("queued", (0, None))[1],
-        waiting_for_people=Approval.objects.filter(status=ApprovalStatus.OPEN).count(),
+        waiting_for_people=Approval.objects.filter(status=ApprovalStatus.OPEN)
+        .exclude(asks__in=(ApprovalAsks.FLOW, ApprovalAsks.STEP))
+        .count(),
     )
 
 

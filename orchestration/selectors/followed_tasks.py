@@ -6,12 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from django.db.models import F
-from django.db.models.fields.json import KeyTextTransform
-
 from orchestration.dialects.task_result import TaskFacts
 from orchestration.models import Artifact, Run
-from orchestration.selectors.tasks import Reader, task_facts
+from orchestration.selectors.tasks import Reader, task_facts, without_input
 from taskmapr.core import wired
 from taskmapr.core.errors import TaskNotFound
 from taskmapr.core.ports import Sealer
@@ -38,10 +35,9 @@ class FollowedTask:
 
 def task_followed(*, task_id: UUID, reader: Reader) -> FollowedTask:
     """Raises TaskNotFound also when the reader may not know of it."""
-    light = Run.objects.annotate(retry_of=KeyTextTransform("retry_of", F("input"))).defer(
-        "input", "instructions"
+    run = (
+        without_input(Run.objects.all()).filter(reader.readable, pk=task_id, kind__in=KINDS).first()
     )
-    run = light.filter(reader.readable, pk=task_id, kind__in=KINDS).first()
     if run is None:
         raise TaskNotFound
     gone = Artifact.objects.filter(run_id=run.pk, erased_at__isnull=False)

@@ -217,7 +217,8 @@ def _task_type(name: str, caller: Caller) -> TaskType | None:
 
 
 def _task_types(caller: Caller) -> list[TaskType]:
-    return [t for t in task_types_for(caller.credential) if t.enabled]
+    """Without those whose steps are tasks: what an intent says is sealed, and they are not."""
+    return [t for t in task_types_for(caller.credential) if t.enabled and not t.steps]
 
 
 def _permission(name: str, tools: Mapping[str, ToolSpec]) -> str:

@@ -136,19 +136,47 @@ def _with_definitions(
                 concurrency=row.concurrency or made.concurrency,
             )
     code = dict(types)
+    sequences = []
     for row in rows:
         if row.kind == DefinitionKind.CODE:
             continue
         if row.name in code:
             problems.append(Problem(row.name, "the name is taken by an earlier source"))
+        elif row.kind == DefinitionKind.SEQUENCE:
+            sequences.append(row)
         else:
-            try:
-                made = type_of_definition(row.snapshot(), code.get)
-                # What is made of a type that is switched off is off as well.
-                types[row.name] = replace(made, enabled=made.enabled and row.is_enabled)
-            except InvalidInput as error:
-                problems.append(Problem(row.name, error.detail))
-    return types, problems
+            problems += _made(row, code, types)
+    return types, problems + _with_sequences(types, sequences)
+
+
+def _with_sequences(types: dict[str, TaskType], rows: list[TaskDefinition]) -> list[Problem]:
+    """Each after those that it is made of; what has gone wrong is returned."""
+    problems: list[Problem] = []
+    waiting = {row.name: row for row in rows}
+    while ready := [row for row in waiting.values() if not _named_in(row) & waiting.keys()]:
+        for row in ready:
+            del waiting[row.name]
+            problems += _made(row, types, types)
+    return problems + [Problem(name, "its steps lead back to itself") for name in waiting]
+
+
+def _named_in(row: TaskDefinition) -> set[str]:
+    steps = row.content.get("steps")
+    named = (step.get("type") for step in steps if isinstance(step, dict)) if steps else ()
+    return {name for name in named if isinstance(name, str)}
+
+
+def _made(
+    row: TaskDefinition, known: Mapping[str, TaskType], types: dict[str, TaskType]
+) -> list[Problem]:
+    """The row's type is among `types` then, if one can be made of it."""
+    try:
+        made = type_of_definition(row.snapshot(), known.get)
+    except InvalidInput as error:
+        return [Problem(row.name, error.detail)]
+    # What is made of a type that is switched off is off as well.
+    types[row.name] = replace(made, enabled=made.enabled and row.is_enabled)
+    return []
 
 
 def task_types_all() -> list[TaskType]:
@@ -220,5 +248,23 @@ def task_type_of_run(subject: str, given: Mapping[str, Any]) -> TaskType:
         return task_types.get(subject) or task_type_named(subject)
     try:
         return type_of_definition(definition, catalogues.now().types.get)
+    except InvalidInput as error:
+        raise UnknownTaskType(error.detail) from None
+
+
+def task_type_of_step(definition: Mapping[str, Any], name: str) -> TaskType:
+    """The type of a step, as it was when its sequence was assigned. definition: of the sequence.
+
+    Raises UnknownTaskType and TaskDisabled: what operators switched off begins no more.
+    """
+    kept = definition.get("types") or {}
+    present = catalogues.now().types.get(name)
+    if present is not None and not present.enabled:
+        raise TaskDisabled(f"Tasks of type {name!r} are switched off.")
+    if name not in kept:
+        return present or task_type_named(name)
+    within = {"types": kept} if kept[name]["kind"] == DefinitionKind.SEQUENCE else {}
+    try:
+        return type_of_definition({**kept[name], **within}, catalogues.now().types.get)
     except InvalidInput as error:
         raise UnknownTaskType(error.detail) from None

@@ -15,7 +15,7 @@ from uuid import UUID
 import orjson
 from django.db import connection
 from django.db.models import F, Q, QuerySet
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
 
 from orchestration.dialects.task_result import LOG_LINES, SHOWN, TaskFacts, TaskResult
 from orchestration.models import Artifact, Run
@@ -77,7 +77,7 @@ def task_owned(*, task_id: str, reader: Reader) -> Run:
         wanted = UUID(task_id)
     except ValueError:
         raise TaskNotFound from None
-    task = _light(tasks_of(reader)).filter(pk=wanted).first()
+    task = without_input(tasks_of(reader)).filter(pk=wanted).first()
     if task is None:
         raise TaskNotFound
     return task
@@ -94,7 +94,7 @@ def task_result(*, task: Run, with_logs: bool = True, after_seq: int = 0) -> Tas
 
 def task_document(run_id: UUID) -> dict[str, Any]:
     """What a callback tells of a task: its result without the lines of its log."""
-    task = _light(Run.objects.filter(pk=run_id)).get()
+    task = without_input(Run.objects.filter(pk=run_id)).get()
     return task_result(task=task, with_logs=False).body(now=datetime.now(UTC), with_logs=False)
 
 
@@ -112,7 +112,7 @@ class Wanted:
 def tasks_listed(*, reader: Reader, wanted: Wanted) -> dict[str, Any]:
     """One page: {items, next_cursor, count}. Raises InvalidInput for a status or cursor that is
     none. Three queries, however many tasks."""
-    tasks = _light(tasks_of(reader)).order_by("-id")
+    tasks = without_input(tasks_of(reader)).order_by("-id")
     if wanted.status:
         if wanted.status not in STATUSES:
             raise InvalidInput.of(("status", f"must be one of {', '.join(STATUSES)}"))
@@ -139,7 +139,10 @@ def tasks_told(tasks: Sequence[Run]) -> list[TaskResult]:
 
 def task_facts(task: Run, gone: Iterable[str] = ()) -> TaskFacts:
     """What the row says; `task` as the functions above read it."""
-    retry_of = getattr(task, "retry_of", None)
+    links = {
+        "retry_of": getattr(task, "retry_of", None),
+        "step_of": getattr(task, "of_sequence", None),
+    }
     return TaskFacts(
         task_id=str(task.pk),
         task_type=task.subject,
@@ -153,14 +156,16 @@ def task_facts(task: Run, gone: Iterable[str] = ()) -> TaskFacts:
         error_message=task.error_message,
         is_erased=task.content_erased_at is not None,
         gone=frozenset(gone),
-        details={"retry_of": retry_of} if retry_of else {},
+        details={name: link for name, link in links.items() if link},
     )
 
 
-def _light(tasks: QuerySet[Run]) -> QuerySet[Run]:
-    return tasks.annotate(retry_of=KeyTextTransform("retry_of", F("input"))).defer(
-        "input", "instructions"
-    )
+def without_input(tasks: QuerySet[Run]) -> QuerySet[Run]:
+    """With all of it that `task_facts` needs."""
+    return tasks.annotate(
+        retry_of=KeyTextTransform("retry_of", F("input")),
+        of_sequence=KeyTransform("step_of", F("input")),
+    ).defer("input", "instructions")
 
 
 def _without_logs(body: dict[str, Any]) -> dict[str, Any]:

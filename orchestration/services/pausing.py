@@ -39,6 +39,8 @@ DECISIONS: Final[dict[str, frozenset[str]]] = {
     ApprovalAsks.OUTCOME: frozenset({"happened", "not_happened"}),
     # Only the workflow itself answers this: `flow_resume`.
     ApprovalAsks.FLOW: frozenset(),
+    # Only the end of its task: `sequence_steps`.
+    ApprovalAsks.STEP: frozenset(),
 }
 
 
@@ -154,7 +156,7 @@ def approvals_expire() -> int:
 def _check(approval: Approval, decision: str, answer: str) -> None:
     allowed = DECISIONS[approval.asks]
     if decision not in allowed and decision != "expired":
-        known = ", ".join(sorted(allowed)) or "none: a workflow answers this"
+        known = ", ".join(sorted(allowed)) or "none: no person answers this"
         raise InvalidInput.of(("decision", f"must be one of {known}"))
     if decision == "answered" and not answer.strip():
         raise InvalidInput.of(("answer", "must not be empty"))

@@ -22,6 +22,7 @@ from orchestration.services.run_end import (
     successors_enqueue,
 )
 from orchestration.services.run_queue import runs_enqueue
+from orchestration.services.sequence_steps import sequence_steps_settle
 from taskmapr.core import wired
 from taskmapr.core.errors import AlreadyFinished, NoWorker, QueueUnavailable, WorkerLost
 from taskmapr.core.events import ReasoningCompleted, RunRetrying
@@ -39,8 +40,8 @@ def runs_recover() -> dict[str, int]:
     """One sweep. Safe to run at any time, by several processes at once.
 
     Returns how many runs were taken up again, ended as lost, had moved on by themselves, failed for
-    want of a worker, were put on their queue again, had waited for their time, and were given their
-    turn in a session.
+    want of a worker, were put on their queue again, had waited for their time, were given their
+    turn in a session, and were told of the end of their step or their sequence.
     """
     counts = {
         "resumed": 0,
@@ -50,6 +51,7 @@ def runs_recover() -> dict[str, int]:
         "requeued": 0,
         "due": 0,
         "freed": 0,
+        "told": 0,
     }
     for run_id, owner in _lapsed():
         try:
@@ -60,6 +62,7 @@ def runs_recover() -> dict[str, int]:
     counts["unclaimed"], counts["requeued"] = _queued_too_long()
     counts["due"] = _begin_due()
     counts["freed"] = _free_waiting()
+    counts["told"] = sequence_steps_settle()
     if any(counts.values()):
         logger.info("recovery: %s", ", ".join(f"{n} {word}" for word, n in counts.items() if n))
     return counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -14,7 +15,7 @@ from django.db.models.functions import Now
 from orchestration.log.endings import Verdict
 from orchestration.log.last_words import end_told
 from orchestration.log.unheld import RunHeld, UnheldRun, run_take_unheld
-from orchestration.models import Command, Run
+from orchestration.models import Command, Run, SequenceStep
 from orchestration.models.command import CommandKind
 from orchestration.services.run_queue import runs_enqueue
 from taskmapr.core import wired
@@ -30,7 +31,8 @@ def run_fail(*, run_id: UUID, error: TaskMaprError) -> None:
 
 
 def run_cancel(*, run_id: UUID, by: str, reason: str = "cancelled_by_user") -> None:
-    """Cancel a run: at once when nobody holds it, otherwise its writer is told and does it.
+    """Cancel a run: at once when nobody holds it, otherwise its writer is told and does it. The
+    step that it waits for is cancelled with it.
 
     Raises RunNotFound, and AlreadyFinished also when only readers were told of the end so far.
     Cancelling twice is harmless.
@@ -43,6 +45,10 @@ def run_cancel(*, run_id: UUID, by: str, reason: str = "cancelled_by_user") -> N
         if (status := end_told(run_id)) is not None:
             raise AlreadyFinished(details={"status": status}) from None
         _end_or_tell(run_id, verdict, by)
+    for step in SequenceStep.objects.filter(sequence_id=run_id, is_settled=False):
+        if step.run_id is not None:
+            with suppress(AlreadyFinished):
+                run_cancel(run_id=step.run_id, by=by, reason=reason)
 
 
 @transaction.atomic

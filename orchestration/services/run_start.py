@@ -103,6 +103,12 @@ def run_start(new: NewRun) -> StartedRun:
     return started
 
 
+def run_create(new: NewRun) -> StartedRun:
+    """The same within the caller's transaction and without the queue, where the caller puts it when
+    that has succeeded."""
+    return _create(new, run_kind(new.kind))
+
+
 # One row per session and a lock on it: the starts in a session stand in line here. A row that
 # was there before has been updated, so its xmax is set.
 _SESSION: Final = """

@@ -76,12 +76,22 @@ def task_assign(
     repeat of an order RunRepeated or IdempotencyKeyReused.
     """
     task_type = task_type_to_assign(order.task_type, by.credential)
-    params = _params(task_type, order)
-    _check_intent(task_type, params, by.credential)
-    timeout_s, retries = _limits(task_type, order)
+    new = task_new_run(run_id=run_id, task_type=task_type, order=order, by=by, retry_of=retry_of)
+    _check_intent(task_type, new.input["params"], by.credential)
     if order.callback_url:
         server_secret_ensure()  # before anything exists: callbacks that nobody can sign are refused
-    new = NewRun(
+    started = run_start(new)
+    task_lines.task_assigned(str(run_id), task_type.name)
+    return started
+
+
+def task_new_run(
+    *, run_id: UUID, task_type: TaskType, order: Order, by: Ordering, retry_of: UUID | None = None
+) -> NewRun:
+    """What the task begins with, whoever may assign it. Raises InvalidInput."""
+    params = _params(task_type, order)
+    timeout_s, retries = _limits(task_type, order)
+    return NewRun(
         run_id=run_id,
         kind=TASK.name,
         owner_id=by.owner_id,
@@ -93,14 +103,12 @@ def task_assign(
         credential=by.credential.ref if by.credential else f"user:{by.owner_id}",
         queue=task_type.queue,
         priority=order.priority,
-        max_attempts=retries + 1,
+        # Whoever has others work repeats nothing when it goes on elsewhere.
+        max_attempts=max(retries + 1, TASK.max_attempts if task_type.steps else 0),
         timeout_s=(timeout_s + _BETWEEN_S) * (retries + 1),
         due_at=_due_at(order.eta),
         callback_url=order.callback_url or None,
     )
-    started = run_start(new)
-    task_lines.task_assigned(str(run_id), task_type.name)
-    return started
 
 
 def task_retry(*, run_id: UUID, task: Run, by: Ordering, idempotency_key: str | None) -> StartedRun:

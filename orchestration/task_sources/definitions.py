@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from orchestration.sequences.plans import kept_types, plans_check, plans_read
 from orchestration.task_types.agent_prompt import (
     INSTRUCTIONS_LENGTH,
     PROMPT,
@@ -138,6 +139,37 @@ def _agent_prompt(snapshot: Snapshot, find: Find) -> TaskType:
     return made if snapshot["params_schema"] else replace(made, params_schema=_LONE_PROMPT)
 
 
+def _sequence(snapshot: Snapshot, find: Find) -> TaskType:
+    """A snapshot that a task keeps holds the types of its steps (`types`): what has become of them
+    since is the steps' own business."""
+    try:
+        plans = plans_read(snapshot["content"])
+        made = _made(snapshot, _steps_only, queue="default", steps=plans)
+        if "types" in snapshot:
+            return made
+        plans_check(plans, made.params_schema, find)
+        types = kept_types(snapshot["name"], plans, find)
+    except InvalidInput as error:
+        fields = error.details["fields"]
+        told = (("content", f"{field['path']}: {field['message']}") for field in fields)
+        raise InvalidInput.of(*told) from None
+    of_steps = [found for plan in plans if (found := find(plan.task_type)) is not None]
+    return replace(
+        made,
+        definition={**snapshot, "types": types},
+        danger=max((made.danger, *(t.danger for t in of_steps)), key=_DANGERS.index),
+        scopes=tuple(dict.fromkeys(s for t in (made, *of_steps) for s in t.scopes)),
+        enabled=all(t.enabled for t in of_steps),
+    )
+
+
+_DANGERS: Final = ("read", "write", "dangerous")
+
+
+async def _steps_only(params: dict[str, Any], ctx: TaskContext) -> Any:
+    raise NotImplementedError("its steps are tasks of their own")
+
+
 def _prompt_problems(content: Mapping[str, Any]) -> Iterator[str]:
     instructions, tools = content.get("instructions"), content.get("tools") or []
     if not isinstance(instructions, str) or not 0 < len(instructions) <= INSTRUCTIONS_LENGTH:
@@ -188,4 +220,5 @@ _MAKERS: Final[dict[str, Callable[[Snapshot, Find], TaskType]]] = {
     "intent": _intent,
     "http_request": _http_request,
     "agent_prompt": _agent_prompt,
+    "sequence": _sequence,
 }

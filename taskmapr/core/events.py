@@ -341,6 +341,7 @@ class ApprovalRequested:
     `asks`: `approval` (may the tool call with this fingerprint run?), `question` (a free answer),
     `outcome` (an earlier attempt began this effect and its outcome is unknown: did it happen?).
     `of`: whom it asks. Absent: a person; `flow`: a workflow was given the work and answers later.
+    `step`: {name, position, task_type, task_id} when it asks nobody: the end of this task answers.
     """
 
     approval_id: str
@@ -352,6 +353,7 @@ class ApprovalRequested:
     prompt: str | None = content(default=None)
     args: dict[str, Any] | None = content(default=None)
     of: Literal["flow"] | None = None
+    step: dict[str, Any] | None = None
 
 
 @event_kind("approval.resolved")

@@ -155,6 +155,19 @@ class ModelPrompt:
     tools: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPlan:
+    """One step of a type that has others do its work."""
+
+    name: str
+    #: Name of the type of its task.
+    task_type: str
+    #: With `{{ … }}` where something is to be put in.
+    params: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether the steps behind it follow also when it failed.
+    goes_on: bool = False
+
+
 #: `(params, ctx) -> JSON`, sync or async.
 TaskFunction = Callable[[dict[str, Any], TaskContext], Any]
 
@@ -191,6 +204,8 @@ class TaskType:
     on_result: Callable[[Any], None] | None = None
     #: For types that ask a model: what of these parameters. Their handler is not called.
     prompt: Callable[[Mapping[str, Any]], ModelPrompt] | None = None
+    #: For types that have others do their work, one after another. Their handler is not called.
+    steps: tuple[StepPlan, ...] = ()
     #: What operators wrote down, for types without code; a run keeps the one it began with.
     definition: Mapping[str, Any] | None = None
 
