@@ -56,9 +56,11 @@ class CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
             type(self).check_instance(self.instance)
         except InvalidInput as error:
             for problem in error.details["fields"]:
-                # What this person may not change has no field; it is told above them all.
-                path = problem["path"] if problem["path"] in self.fields else None
-                self.add_error(path, problem["message"])
+                self.add_error(self.field_of(problem["path"]), problem["message"])
+
+    def field_of(self, path: str) -> str | None:
+        """Where a problem is told. What this person may not change has no field: above them all."""
+        return path if path in self.fields else None
 
 
 ToolGroups = list[tuple[str, list[tuple[str, str]]]]

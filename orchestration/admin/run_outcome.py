@@ -18,14 +18,23 @@ from unfold.admin import ModelAdmin
 from orchestration.admin.access import may_read_words
 from orchestration.admin.deliveries import COLOURS, shown_address
 from orchestration.dialects.task_log import LOG_FILE
-from orchestration.models import Artifact, Delivery, Run, RunEvent, TaskDefinition, TaskSchedule
+from orchestration.models import (
+    Artifact,
+    Delivery,
+    Run,
+    RunEvent,
+    SequenceStep,
+    TaskDefinition,
+    TaskSchedule,
+)
 from orchestration.models.artifact import ArtifactRole
 from orchestration.models.delivery import DeliveryStatus
+from orchestration.models.task_definition import DefinitionKind
 from orchestration.page.sensitive import redact_members
 from orchestration.selectors.artifacts import ROLES, file_begin, file_opened, file_url
 from taskmapr.core.errors import FileNotFound, Unavailable
 from taskmapr.core.run_kinds import TASK
-from taskmapr.core.run_state import FINAL_STATUSES, SUCCEEDED
+from taskmapr.core.run_state import FAILED, FINAL_STATUSES, SUCCEEDED
 from taskmapr.foundation.problems import problem_response
 
 #: Characters of parameters and of a result that are shown; rows of files and callbacks.
@@ -37,7 +46,7 @@ _FOLDERS: Final = {role: folder for folder, role in ROLES.items()}
 def run_outcome(run: Run, veil: str) -> dict[str, Any]:
     """The page's part on work that has a name. Of runs that only talk, files and crashes alone.
 
-    At most seven queries. veil: what stands in the place of words that may not be read.
+    At most eight queries. veil: what stands in the place of words that may not be read.
     """
     files = [_file(row, run, veil) for row in run.artifacts.all()[:ROWS]]
     shown = {
@@ -55,6 +64,7 @@ def run_outcome(run: Run, veil: str) -> dict[str, Any]:
         "result_text": _result(run, veil),
         "callbacks": [_callback(row) for row in run.deliveries.all()[:ROWS]],
         "is_repeatable": is_repeatable(run),
+        "steps": _steps(run, veil),
         **_origin(run),
     }
 
@@ -173,7 +183,31 @@ def _origin(run: Run) -> dict[str, Any]:
         "schedule_name": named,
         "schedule_id": schedules.first() if named else None,
         "retry_of": str(given.get("retry_of") or ""),
+        "step_of": given.get("step_of") or {},
     }
+
+
+def _steps(run: Run, veil: str) -> list[dict[str, Any]]:
+    """Of a task whose steps are tasks: those that were begun, and behind them the others."""
+    settings = ({} if run.is_sealed else run.input or {}).get("settings") or {}
+    definition = settings.get("definition") or {}
+    if definition.get("kind") != DefinitionKind.SEQUENCE:
+        return []
+    begun = {row.position: row for row in run.steps.select_related("run")}
+    planned = definition["content"].get("steps") or []
+    return [_step(n, plan, begun.get(n), veil) for n, plan in enumerate(planned, 1)]
+
+
+def _step(
+    number: int, plan: Mapping[str, Any], row: SequenceStep | None, veil: str
+) -> dict[str, Any]:
+    step = {"number": number, "name": plan["name"], "type": plan["type"]}
+    if row is None:
+        return step
+    if row.run is None:
+        error = veil or row.error_message
+        return {**step, "status": FAILED, "error_code": row.error_code, "error": error}
+    return {**step, "task": row.run, "status": row.run.status, "error_code": row.run.error_code}
 
 
 def _pretty(value: Any) -> str:

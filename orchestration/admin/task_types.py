@@ -9,10 +9,12 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import action
 
 from agents_cfg.admin.forms import CheckedForm
+from orchestration.admin.step_forms import StepsField, StepsWidget
 from orchestration.admin.task_run_now import COLOURS, PERMISSION, task_run_now
 from orchestration.models import TaskDefinition
 from orchestration.models.task_definition import DefinitionKind
@@ -35,7 +37,8 @@ _KIND_HELP = (
     ' {"intent": name, "inputs": {}}; an HTTP request {"method", "url", "headers", "secrets":'
     ' {header: name of a secret}}, and sends the parameters as JSON unless "body" is given;'
     ' a prompt for a model {"instructions": text, "tools": [names], "model": name}: it is told the'
-    " parameters and may call these tools, and without them none."
+    " parameters and may call these tools, and without them none. Tasks one after another need the"
+    " rows below and nothing here; their time counts all steps together."
 )
 
 
@@ -47,11 +50,32 @@ class TaskDefinitionForm(CheckedForm):
         "max_retries": "Attempts after the first",
         "concurrency": "At once (0: any number)",
     }
+    steps = StepsField()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if (kind := self.fields.get("kind")) is not None and hasattr(kind, "choices"):
             kind.choices = [c for c in kind.choices if c[0] != DefinitionKind.CODE]
+        steps = self.fields["steps"]
+        if isinstance(steps.widget, StepsWidget):
+            named = (made.name for made in task_types_all() if made.name != self.instance.name)
+            steps.widget.types = tuple(named)
+        if self.instance.kind == DefinitionKind.SEQUENCE:
+            self.initial["steps"] = self.instance.content.get("steps")
+
+    def clean(self) -> dict[str, Any]:
+        """Of a sequence the rows are its content, unless somebody wrote that down."""
+        cleaned = super().clean()
+        steps, kind = cleaned.get("steps"), cleaned.get("kind", self.instance.kind)
+        has_rows = bool(steps) or "content" not in self.fields
+        if kind == DefinitionKind.SEQUENCE and steps is not None and has_rows:
+            cleaned["content"] = self.instance.content = {"steps": steps}
+        return cleaned
+
+    def field_of(self, path: str) -> str | None:
+        kind = self.cleaned_data.get("kind", self.instance.kind)
+        is_of_steps = path == "content" and kind == DefinitionKind.SEQUENCE
+        return "steps" if is_of_steps else super().field_of(path)
 
 
 @admin.register(TaskDefinition)
@@ -69,7 +93,7 @@ class TaskDefinitionAdmin(ProductAdmin):
     empty_text = "They appear when this page is opened."
     fieldsets = (
         (None, {"fields": ("name", "kind", "title", "description", "is_enabled")}),
-        ("What it does", {"fields": ("content", "params_schema", "example")}),
+        ("What it does", {"fields": ("content", "steps", "params_schema", "example")}),
         ("Limits", {"fields": ("danger", "timeout_s", "max_retries", "concurrency")}),
         ("Version", {"fields": ("version", "changed")}),
     )
@@ -108,7 +132,11 @@ class TaskDefinitionAdmin(ProductAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: TaskDefinition | None = None) -> Any:
         if obj is None or obj.kind != DefinitionKind.CODE:
             head, does, *rest = self.fieldsets
-            return (head, (does[0], {**does[1], "description": _KIND_HELP}), *rest)
+            is_sequence = obj is not None and obj.kind == DefinitionKind.SEQUENCE
+            other = None if obj is None else "content" if is_sequence else "steps"
+            fields = tuple(name for name in does[1]["fields"] if name != other)
+            told = "" if is_sequence else _KIND_HELP
+            return (head, (does[0], {"fields": fields, "description": told}), *rest)
         shown = ("name", "title", *_OF_CODE, "version", "changed")
         return ((None, {"fields": shown}),)
 
@@ -139,6 +167,12 @@ class TaskDefinitionAdmin(ProductAdmin):
     @admin.display(description="Type", ordering="name")
     def what(self, row: TaskDefinition) -> SafeString:
         return two_lines(row.name, row.title or NONE, is_wide=True)
+
+    @admin.display(description="Steps")
+    def steps(self, row: TaskDefinition) -> SafeString | str:
+        """For those who may only look; the form has rows in its place."""
+        named = ((step["name"], step["type"]) for step in row.content.get("steps") or ())
+        return format_html_join(", ", "{}: {}", named) or NONE
 
     @admin.display(description="Danger", ordering="danger")
     def danger_shown(self, row: TaskDefinition) -> SafeString:
