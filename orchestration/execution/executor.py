@@ -203,18 +203,17 @@ class RunExecutor:
             self._leave(held)
 
     def _leave(self, held: HeldRun) -> None:
-        """Others may have its places. Of a run that is over, callbacks are due, and its sequence
-        goes on."""
+        """Others may have its places, and callbacks of a run that is over are due. A sequence goes
+        on when its step is over, and its step does not when it is cancelled while it begins to
+        wait."""
         claim = held.claim
         if counted(claim.kind) and (leaving := self._left.add(claim)):
             self._own(leaving)
         is_told = claim.kind in CALLBACKS and held.writer.state.is_final
         if is_told and (telling := self._ended.add(held.run_id)):
             self._own(telling)
-        if held.writer.state.is_final and is_of_sequence(claim):
-            moving = self._of_sequences.add(held.run_id)
-            if moving is not None:
-                self._own(moving)
+        if is_of_sequence(claim) and (moving := self._of_sequences.add(held.run_id)):
+            self._own(moving)
 
     async def _claimed(self, run_id: UUID, stands_by: bool) -> Claim | None:
         if not stands_by:
