@@ -2,7 +2,8 @@
 
 A reader holds a cursor. It first reads what it lacks (Redis, then Postgres), then follows the
 announcements, whose bodies carry the events. A gap, a slow reader or a lost connection means only:
-read again from the cursor. While Redis is away, Postgres is asked once a second.
+read again from the cursor. While Redis is away, and for a moment after, Postgres is asked once a
+second.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ RETRY_S: Final = 0.2
 PULSE_S: Final = 2.0
 #: With these a worker leaves a run; its row says so a moment later.
 REST: Final = frozenset({"run.finished", "run.paused"})
+#: What a writer could not announce is in Postgres after so long: its client's timeout and the pause
+#: between two writes, and as much again.
+SETTLE_S: Final = 5.0
 #: A connection that listens needs a channel; nothing is ever said on this one.
 IDLE_CHANNEL: Final = b"tm:idle"
 
@@ -92,7 +96,14 @@ class Announcements:
         self._pubsub: Any = None
         self._task: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Future[None]] = set()
+        self._sure_at = 0.0
         self.is_up = False
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether everything new is announced. Not so while Redis is away, nor for a moment after:
+        what a writer said just then only Postgres may get, after its readers have looked there."""
+        return self.is_up and asyncio.get_running_loop().time() >= self._sure_at
 
     async def subscribe(self, run_id: UUID) -> Subscription:
         """Returns when Redis has confirmed, so nothing said afterwards is missed.
@@ -194,6 +205,7 @@ class Announcements:
                 self.is_up = False
                 self._invalidate_all()
                 await self._connect()
+                self._sure_at = asyncio.get_running_loop().time() + SETTLE_S
                 REDIS.over("Redis is back")
 
     async def _hear(self) -> None:
@@ -341,8 +353,8 @@ class LogReader:
                     return batch
             if (left := until - loop.time()) <= 0:
                 return []
-            is_up = self.announcements.is_up
-            bodies = await subscription.take(left if is_up else min(POLL_S, left))
+            is_sure = self.announcements.is_sure
+            bodies = await subscription.take(left if is_sure else min(POLL_S, left))
             batch = [e for body in bodies for e in unpack(run_id, body, sealer, cursor)]
             if batch and _is_consecutive(batch, cursor):
                 return batch

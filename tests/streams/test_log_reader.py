@@ -20,6 +20,7 @@ from orchestration.services.leases import Claim
 from taskmapr.core.errors import QueueUnavailable
 from taskmapr.core.events import TEXT_DELTA, Event, RunFinished, data_of
 from taskmapr.core.ids import uuid7
+from taskmapr.core.ports import Parcel
 from taskmapr.foundation.aio import in_database
 from taskmapr.stack.redis import EmbeddedRedis
 from tests.streams.conftest import logs_at, stored
@@ -43,6 +44,7 @@ class Way:
 
     def __init__(self) -> None:
         self.is_up = True
+        self.is_sure = True
         self.live: list[bytes] = []
         self.stored: list[Event] = []
         self.asked = 0
@@ -167,7 +169,7 @@ async def test_a_gap_is_filled_from_the_database_at_once() -> None:
 @pytest.mark.req("OV-04")
 async def test_while_redis_is_away_the_database_is_asked_once_a_second() -> None:
     way = Way()
-    way.is_up = False
+    way.is_up = way.is_sure = False
     events = log_of(2)
     way.stored = events[:1]
     batches = way.reader().follow(RUN, idle_s=60)
@@ -257,6 +259,37 @@ async def test_readers_of_many_runs_survive_a_restart_of_redis(
                 await batches.aclose()
                 await run.barrier()
             assert logs.reader.announcements.run_ids == set()
+    finally:
+        server.stop()
+
+
+@pytest.mark.req("OV-04")
+async def test_what_a_writer_could_not_announce_in_a_restart_of_redis_is_found(
+    begin: Callable[[], Claim], tmp_path: Path
+) -> None:
+    """Only Postgres has it, a moment after its reader looked there, and nothing follows it."""
+    claim = await in_database(begin)
+    server = EmbeddedRedis(tmp_path, durable=False)
+    server.start()
+
+    async def refuse(parcels: Sequence[Parcel]) -> list[bool]:
+        raise QueueUnavailable
+
+    try:
+        async with logs_at(server.url) as logs:
+            batches = logs.reader.follow(claim.run_id, idle_s=60)
+            await anext(batches)
+            server.stop()
+            await asyncio.to_thread(server.start)
+            following = asyncio.ensure_future(anext(batches))
+            async with asyncio.timeout(20):
+                while not logs.reader.announcements.is_up:
+                    await asyncio.sleep(0.01)
+            logs.transport.append = refuse  # type: ignore[method-assign]
+            run = logs.open(claim)
+            assert [e.kind for e in await following] == ["run.started"]
+            await batches.aclose()
+            await run.barrier()
     finally:
         server.stop()
 
