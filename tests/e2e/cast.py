@@ -23,14 +23,9 @@ MODELS = (
     "scripted-2",
     "echo",
     "text-5",
-    "bench-20x50",
-    "bench-40x50",
-    "bench-60x50",
-    "bench-100x50",
-    "bench-200x50",
     "held-4",
-    "pause-2x4",
-    "slow-1500",
+    "held-1x9",
+    "held-5x3",
     "cut-3",
     "silent-2",
     "odd-2",
@@ -58,6 +53,11 @@ def order_file(data_dir: Path, moment: str, line: str) -> Path:
     """An order to the call of `test.write` that writes this line: to stand still for ever at that
     moment, "before" or "after" its effect. The call takes the file away when it has obeyed."""
     return data_dir / f"stand-still-{moment}-{line}"
+
+
+def release_file(data_dir: Path, name: str) -> Path:
+    """Exists when the call of `test.held`, or the task, of that name may go on."""
+    return data_dir / f"released-{name}"
 
 
 def halt_file(data_dir: Path, point: str) -> Path:

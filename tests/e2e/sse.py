@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,8 +25,6 @@ class Frame:
 
     id: str | None
     body: dict[str, Any]
-    #: When it came, in seconds of a clock that only goes on.
-    at: float
 
     @property
     def type(self) -> str:
@@ -89,12 +86,6 @@ class Stream:
     def types(self) -> list[str]:
         return [frame.type for frame in self.frames if frame.type != "heartbeat"]
 
-    @property
-    def longest_silence_s(self) -> float:
-        """Between two frames of the log."""
-        times = [frame.at for frame in self.frames if frame.id is not None]
-        return max(b - a for a, b in pairwise(times))
-
     def json(self) -> Any:
         """The whole body of an answer that is no stream."""
         return json.loads(self._response.read())
@@ -115,7 +106,7 @@ class Stream:
                 raise StreamCut(f"after {[frame.type for frame in self.frames]}")
             self.is_over = True
             return None
-        frame = Frame(frame_id, data, time.monotonic())
+        frame = Frame(frame_id, data)
         self.frames.append(frame)
         self._expect_news(frame)
         return frame
@@ -131,6 +122,11 @@ class Stream:
     def read_texts(self, count: int) -> None:
         """Read until so many text frames have come in all."""
         while sum(frame.type == "text_delta" for frame in self.frames) < count:
+            self.until("text_delta")
+
+    def read_words(self, count: int) -> None:
+        """Read until so many words of the answer have come in all, in however many frames."""
+        while len(self.text.split()) < count:
             self.until("text_delta")
 
     def rest(self) -> list[Frame]:

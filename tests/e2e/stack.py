@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -28,7 +29,7 @@ from taskmapr.core.run_state import FINAL_STATUSES
 from taskmapr.stack.programs import server_command, worker_command
 from taskmapr.stack.redis import EmbeddedRedis
 from taskmapr.users.tokens import access_token_make
-from tests.e2e.cast import ADA, KEYS, Person
+from tests.e2e.cast import ADA, KEYS, Person, release_file
 from tests.e2e.processes import ServiceProcess
 from tests.e2e.sse import Stream
 from tests.modelserver.process import ScriptedServer
@@ -53,6 +54,8 @@ TIMES = {
     "TASKMAPR_INTENT_JOBS_AT_ONCE": "0",
     "TASKMAPR_DELIVERIES_EVERY_S": "0.5",
 }
+
+_LEASE_AND_GRACE = ("TASKMAPR_LEASE_TTL_S", "TASKMAPR_DISCONNECT_GRACE_S")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,17 +123,17 @@ class Stack:
         self.redis_server.stop()
 
     def redis_restart(self, *, with_data: bool) -> None:
-        """As a crash: no farewell. Without its data it comes back empty."""
-        self.redis_kill()
-        if not with_data:
-            shutil.rmtree(self.place / "redis")
+        self.redis_kill(with_data=with_data)
         self.redis_server.start()
 
-    def redis_kill(self) -> None:
+    def redis_kill(self, *, with_data: bool = True) -> None:
+        """As a crash: no farewell. Without its data it comes back empty."""
         process = self.redis_server.process
         assert process is not None
         process.kill()
         process.wait()
+        if not with_data:
+            shutil.rmtree(self.place / "redis")
 
     def _workers_live(self) -> bool:
         """Also starts what is missing: a process may be about to die of an earlier test."""
@@ -185,6 +188,15 @@ class Stack:
         assert answer.status == 200, told
         return str(told["task_id"])
 
+    def assign_held(self, name: str, *, steps: int, held_after: int) -> str:
+        """A task of so many steps that stands still after one of them until `let_go(name)`."""
+        params = {"name": name, "steps": steps, "held_after": held_after}
+        return self.assign("test.held_task", params)
+
+    def let_go(self, name: str) -> None:
+        """What waits by that name goes on, and is not held any more."""
+        release_file(self.place, name).touch()
+
     def get(self, path: str, *, user: Person = ADA, web: int = 0, **headers: str) -> Stream:
         sent = {**self.credentials(user), **headers}
         return Stream(self.address(web), "GET", path, headers=sent)
@@ -219,12 +231,25 @@ class Stack:
     def kinds(self, run_id: str) -> list[str]:
         return [event["kind"] for event in self.events(run_id)]
 
-    def wait_for_end(self, run_id: str, *, timeout_s: float = 30) -> dict[str, Any]:
+    def wait_for_end(self, run_id: str, *, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         wait_until(lambda: self.run(run_id)["status"] in FINAL_STATUSES, timeout_s=timeout_s)
         return self.run(run_id)
 
-    def wait_for_status(self, run_id: str, status: str, *, timeout_s: float = 30) -> None:
+    def wait_for_status(self, run_id: str, status: str, *, timeout_s: float = PATIENCE_S) -> None:
         wait_until(lambda: self.run(run_id)["status"] == status, timeout_s=timeout_s)
+
+    def wait_past_grace(self, run_id: str) -> None:
+        """Until a run that nobody reads would have been cancelled: its worker has looked after it
+        for longer than that. Also returns when it does not run any more."""
+        (asked,) = self.rows("SELECT clock_timestamp() AS at")
+        seconds = sum(float(self.env[name]) for name in _LEASE_AND_GRACE) + 2
+        renewed = asked["at"] + timedelta(seconds=seconds)
+
+        def is_past() -> bool:
+            run = self.run(run_id)
+            return run["status"] != "running" or run["lease_expires_at"] > renewed
+
+        wait_until(is_past, timeout_s=PATIENCE_S)
 
     def holder(self, run_id: str) -> ServiceProcess:
         """The worker that holds the run."""
@@ -283,7 +308,7 @@ def environment(place: Path, database_url: str, models: ScriptedServer) -> dict[
     }
 
 
-def wait_until(is_so: Callable[[], bool], *, timeout_s: float = 20) -> float:
+def wait_until(is_so: Callable[[], bool], *, timeout_s: float = PATIENCE_S) -> float:
     """Seconds until `is_so`. Raises AssertionError when it does not become so in time."""
     return wait_for(is_so, timeout_s=timeout_s)
 

@@ -16,8 +16,11 @@ from tests.e2e.stack import Shape, Stack, wait_until
 
 pytestmark = pytest.mark.e2e
 
-#: Twice so many come: pools of connections fill with the first half and must do for the second.
+#: Twice so many come: pools of connections to the stores fill with the first half. How far depends
+#: on how many came at one moment, so the second may still add a dozen.
 HALF = 100
+#: What every client left behind would be four times as much in the worker, twice in a web process.
+LEAKED = HALF // 4
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +30,15 @@ def shape() -> Shape:
 
 @pytest.mark.req("VB-82", "OV-22")
 def test_killed_in_mid_stream_a_web_process_is_replaced_by_the_other(stack: Stack) -> None:
-    first = stack.ask("count", model="bench-60x50", web=0)
+    first = stack.ask("count", model="held-5x3", web=0)
     witness = stack.resume(first.run_id, None, web=1)
-    first.read_texts(5)
+    first.read_words(5)
     stack.web[0].kill()
-    stack.revive()
+    stack.models.release("held-5x3", 1)
     second = stack.resume(first.run_id, first.last_id, web=1)
+    second.read_words(5)
+    stack.revive()
+    stack.models.release("held-5x3")
     second.rest()
     joined = [f.body for f in first.frames + second.frames if f.id]
     assert joined == [f.body for f in witness.rest() if f.id]
@@ -54,7 +60,7 @@ def test_cancelling_closes_the_models_request_at_once(stack: Stack) -> None:
     stream = stack.ask("count", model="silent-2")
     stream.read_texts(1)
     assert stack.post(f"/api/taskmapr/runs/{stream.run_id}/cancel", {}).status == 202
-    stack.models.wait_for_state("silent-2", "cut_by_client", timeout_s=2)
+    stack.models.wait_for_state("silent-2", "cut_by_client")
     stream.rest()
     assert stream.frames[-1].data["status"] == "cancelled"
     assert "error" not in stream.types
@@ -65,13 +71,14 @@ def test_cancelling_closes_the_models_request_at_once(stack: Stack) -> None:
 
 @pytest.mark.req("OV-59", "OV-24")
 def test_what_waits_for_its_turn_can_be_cancelled(stack: Stack) -> None:
-    first = stack.ask("count", model="bench-40x50", session="queue")
+    first = stack.ask("count", model="held-4", session="queue")
     second = stack.ask("never", model="echo", session="queue")
     third = stack.ask("third", model="echo", session="queue")
     assert stack.post(f"/api/taskmapr/runs/{second.run_id}/cancel", {}).status == 202
     second.rest()
     assert second.types == ["metadata", "metadata", "complete"]
     assert second.frames[-1].data["status"] == "cancelled"
+    stack.models.release("held-4")
     for stream in (first, third):
         stream.rest()
         assert stream.frames[-1].data["status"] == "succeeded"
@@ -103,9 +110,10 @@ def test_two_hundred_clients_that_leave_at_random_leave_nothing_behind(stack: St
     with suppress(AssertionError):  # the next one says what it is
         wait_until(lambda: not left(), timeout_s=20)
     assert left() == []
-    wait_until(lambda: all(inbound(web.pid) == 0 for web in stack.web), timeout_s=10)
+    wait_until(lambda: all(inbound(web.pid) == 0 for web in stack.web), timeout_s=30)
     wait_until(
-        lambda: all(open_files(p.pid) <= before[p.name] + 6 for p in stack.processes), timeout_s=30
+        lambda: all(open_files(p.pid) < before[p.name] + LEAKED for p in stack.processes),
+        timeout_s=30,
     )
     connections = stack.rows(
         "SELECT state, count(*) FROM pg_stat_activity WHERE datname = current_database()"

@@ -214,9 +214,21 @@ def test_fifty_repeats_at_once_hear_one_run(stack: Stack) -> None:
 @pytest.mark.req("OV-68")
 def test_a_repeat_that_wants_json_waits_for_the_run_under_way(stack: Stack) -> None:
     headers = {"Idempotency-Key": str(uuid4())}
-    stream = stack.ask("count", model="bench-20x50", headers=headers)
+    stream = stack.ask("count", model="held-4", headers=headers)
     stream.read_texts(1)
-    whole = stack.ask("count", model="bench-20x50", headers=headers, stream=False).json()
+
+    def ask_again() -> Any:
+        """Of the other process, which listens for this alone."""
+        return stack.ask("count", model="held-4", headers=headers, web=1, stream=False).json()
+
+    with ThreadPoolExecutor(1) as pool, stack.redis() as client:
+        asking = pool.submit(ask_again)
+        channel = f"tm:live:{stream.run_id}"
+        try:
+            wait_until(lambda: client.pubsub_numsub(channel)[0][1] == 2)
+        finally:
+            stack.models.release("held-4")
+        whole = asking.result()
     stream.rest()
 
     assert whole["run_id"] == stream.run_id

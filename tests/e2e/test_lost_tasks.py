@@ -30,10 +30,11 @@ def test_of_what_a_killed_worker_did_only_what_may_be_repeated_is_done_again(
     file = tmp_path / "pids"
     changing = stack.assign("child.deaf", {"file": str(file)})
     wait_until(lambda: "result" in stack.kinds(changing), timeout_s=PATIENCE_S)
-    repeated = stack.assign("test_task", {"duration_s": 3, "steps": 30})
+    repeated = stack.assign_held("repeated", steps=30, held_after=3)
     with following(stack, repeated) as follower:
         follower.until_lines(3)
         stack.holder(changing).kill()
+        stack.let_go("repeated")
         stack.revive()
         for pid in map(int, file.read_text().split()):
             wait_until(lambda pid=pid: is_gone(pid), timeout_s=20)  # type: ignore[misc]

@@ -36,9 +36,11 @@ def figure(stack: Stack, name: str, *labels: str, web: int = 0) -> float:
 def test_a_run_is_in_the_figures_of_every_web_process(stack: Stack) -> None:
     read = {"name": "test_read", "arguments": {"line": "x"}, "id": "call_1"}
     stack.models.script("scripted", {"tool_calls": [read]}, {"text": ["One", " two"]})
+    wait_until(lambda: figure(stack, "open_streams", web=1) == 0)
     before = figures(stack, 1)
+    sessions = ("taskmapr_messages_per_session_count", frozenset[str]())
     stack.ask("Hello", model="scripted", session="measured", web=0).rest()
-    wait_until(lambda: figure(stack, "messages_per_session_count", web=1) == 1)
+    wait_until(lambda: figures(stack, 1).get(sessions, 0) == before.get(sessions, 0) + 1)
     after = figures(stack, 1)
 
     def grown(name: str, *labels: str) -> float:
@@ -58,16 +60,18 @@ def test_a_run_is_in_the_figures_of_every_web_process(stack: Stack) -> None:
 
 @pytest.mark.req("OV-67")
 def test_a_stream_is_open_while_it_lasts_and_its_failure_is_counted(stack: Stack) -> None:
-    stack.models.script("scripted", {"text": ["One"], "first_byte_ms": 1_500})
+    stack.models.script("scripted", {"text": ["One"], "held_after": [0]})
     stream = stack.ask("Hello", model="scripted")
     wait_until(lambda: figure(stack, "active_sessions", web=1) == 1)
     assert figure(stack, "open_streams", web=1) == 1
+    stack.models.release("scripted")
     stream.rest()
     wait_until(lambda: figure(stack, "open_streams") == figure(stack, "active_sessions") == 0)
 
-    stack.ask("Hello", model="unreachable").rest()
     failed = ("errors_total", "/api/taskmapr/orchestrate", "llm_unavailable")
-    wait_until(lambda: figure(stack, *failed, web=1) == 1)
+    before = figure(stack, *failed)
+    stack.ask("Hello", model="unreachable").rest()
+    wait_until(lambda: figure(stack, *failed, web=1) == before + 1)
     assert figure(stack, "dependency_up", "llm") == 0
 
 

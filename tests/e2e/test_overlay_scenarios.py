@@ -99,6 +99,7 @@ def test_an_action_block_in_pieces_is_never_shown(stack: Stack) -> None:
     stream.rest()
     assert stream.text == "Done  ok"
     assert [f.data["navigate"] for f in stream.frames if f.type == "actions"] == ["/posts"]
+    stack.wait_for_end(stream.run_id)
     history = stack.get(f"/api/history/{stream.session_id}").json()
     assert history["messages"][-1]["content"] == "Done  ok"
 
@@ -135,38 +136,45 @@ def test_json_is_given_to_who_asks_for_it(stack: Stack, how: dict[str, Any]) -> 
 @pytest.mark.req("OV-22", "OV-17", "OV-S11")
 @pytest.mark.parametrize("texts", [1, 4])
 def test_a_cut_stream_goes_on_after_the_last_id(stack: Stack, texts: int) -> None:
-    first = stack.ask("count", model="bench-40x50")
-    first.read_texts(texts)
+    first = stack.ask("count", model="held-1x9")
+    first.read_texts(1)
+    for _ in range(texts - 1):
+        stack.models.release("held-1x9", 1)
+        first.until("text_delta")
     first.cut()
     second = stack.resume(first.run_id, first.last_id)
+    stack.models.release("held-1x9")
     second.rest()
     assert_joined(stack, first, second)
 
 
 @pytest.mark.req("OV-22")
 def test_a_cut_stream_goes_on_by_a_post_without_a_prompt(stack: Stack) -> None:
-    first = stack.ask("count", model="bench-20x50")
-    first.read_texts(2)
+    first = stack.ask("count", model="held-4")
+    first.read_texts(1)
     first.cut()
     second = stack.post("/api/taskmapr/orchestrate", {}, headers={"Last-Event-ID": first.last_id})
+    stack.models.release("held-4")
     second.rest()
     assert_joined(stack, first, second)
 
 
 @pytest.mark.req("OV-26")
 def test_two_readers_get_every_frame(stack: Stack) -> None:
-    first = stack.ask("count", model="bench-20x50")
+    first = stack.ask("count", model="held-4")
     first.read_texts(1)
     second = stack.resume(first.run_id, None)
+    second.read_texts(1)
+    stack.models.release("held-4")
     assert log_frames(second.rest()) == log_frames(first.rest())
 
 
 @pytest.mark.req("OV-23", "OV-66", "OV-S11")
 def test_a_stream_left_alone_is_cancelled_and_the_session_stays_usable(stack: Stack) -> None:
-    left = stack.ask("count", model="bench-200x50", session="left-alone")
-    left.read_texts(3)
+    left = stack.ask("count", model="held-4", session="left-alone")
+    left.read_words(4)
     left.cut()
-    row = stack.wait_for_end(left.run_id, timeout_s=15)
+    row = stack.wait_for_end(left.run_id)
     assert (row["status"], row["reason"]) == ("cancelled", "client_disconnected")
     assert "Client disconnected for session left-alone" in stack.logs()
     history = stack.get("/api/history/left-alone").json()
@@ -180,18 +188,23 @@ def test_a_stream_left_alone_is_cancelled_and_the_session_stays_usable(stack: St
 
 @pytest.mark.req("OV-23", "OV-40")
 def test_a_patient_profile_goes_on_without_a_reader(stack: Stack) -> None:
-    left = stack.ask("count", model="bench-100x50", profile="patient")
+    left = stack.ask("count", model="held-4", profile="patient")
     left.read_texts(1)
     left.cut()
+    stack.wait_past_grace(left.run_id)
+    stack.models.release("held-4")
     assert stack.wait_for_end(left.run_id)["status"] == "succeeded"
 
 
 @pytest.mark.req("OV-18", "OV-S16")
 def test_silence_is_filled_with_heartbeats(stack: Stack) -> None:
-    stream = stack.ask("wait", model="pause-2x4")
+    stream = stack.ask("wait", model="held-4")
+    stream.read_texts(1)
+    for _ in range(2):
+        stream.until("heartbeat")
+    stack.models.release("held-4")
     stream.rest()
     beats = [frame for frame in stream.frames if frame.type == "heartbeat"]
-    assert len(beats) >= 2
     assert all(beat.id is None and beat.seq is None for beat in beats)
     assert_well_formed(stream)
     kinds = stack.kinds(stream.run_id)
@@ -208,6 +221,7 @@ def test_prompts_of_one_session_are_answered_in_order(stack: Stack) -> None:
     for stream in streams:
         stream.rest()
         assert stream.frames[-1].data["status"] == "succeeded"
+        stack.wait_for_end(stream.run_id)
     history = stack.get("/api/history/in-line").json()
     said = [(m["role"], m["content"][:8]) for m in history["messages"]]
     assert said == [

@@ -17,6 +17,9 @@ from tests.modelserver.process import ScriptedServer
 
 pytestmark = pytest.mark.e2e
 
+#: Five words, five more when they are released, and again.
+THREE_PARTS = "held-5x3"
+
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[EmbeddedPostgres]:
@@ -43,8 +46,9 @@ def module_stack(
     try:
         stack.start()
         # Every process has met its user, its profile and its models once.
-        for model in ("echo", "bench-10x20", "bench-100x50"):
-            stack.ask("Hello", model=model).rest()
+        models.release(THREE_PARTS)
+        for model in ("echo", THREE_PARTS):
+            answered(stack.ask("Hello", model=model))
         yield stack
     finally:
         stack.end()
@@ -129,12 +133,13 @@ def test_when_it_is_back_new_runs_use_it_and_old_ones_are_moved(
 def test_a_stream_can_be_resumed_and_a_run_cancelled(
     stack: Stack, outage: EmbeddedPostgres
 ) -> None:
-    stream = stack.ask("count", model="bench-100x50")
-    stream.read_texts(3)
+    stream = stack.ask("count", model=THREE_PARTS)
+    stream.read_words(5)
     cursor = stream.last_id
     stream.cut()
     again = stack.resume(stream.run_id, cursor)
-    again.read_texts(2)
+    stack.models.release(THREE_PARTS, 1)
+    again.read_words(5)
     assert again.frames[0].seq == stream.frames[-1].seq + 1
     assert stack.post(f"/api/taskmapr/runs/{stream.run_id}/cancel", {}).status == 202
     again.rest()
@@ -178,10 +183,10 @@ def test_only_harmless_tools_are_offered(stack: Stack, outage: EmbeddedPostgres)
 @pytest.mark.req("OV-63", "OV-24")
 def test_prompts_of_a_session_take_turns(stack: Stack, outage: EmbeddedPostgres) -> None:
     session = f"away-{uuid4()}"
-    models = ("bench-100x50", "bench-10x20", "bench-10x20", "bench-10x20")
-    streams = [stack.ask("count", model=model, session=session) for model in models]
+    streams = [stack.ask("count", model=THREE_PARTS, session=session) for _ in range(4)]
     fifth = stack.ask("one too many", session=session)
     assert (fifth.status, fifth.json()["code"]) == (409, "session_busy")
+    stack.models.release(THREE_PARTS)
     for stream in streams:
         answered(stream)
 
@@ -190,9 +195,12 @@ def test_prompts_of_a_session_take_turns(stack: Stack, outage: EmbeddedPostgres)
 def test_a_stream_under_way_goes_on_across_the_outage(
     stack: Stack, postgres: EmbeddedPostgres, request: pytest.FixtureRequest
 ) -> None:
-    stream = stack.ask("count", model="bench-100x50")
-    stream.read_texts(3)
+    stream = stack.ask("count", model=THREE_PARTS)
+    stream.read_words(5)
     request.getfixturevalue("outage")
+    stack.models.release(THREE_PARTS, 1)
+    stream.read_words(10)
+    stack.models.release(THREE_PARTS)
     stream.rest()
     assert stream.frames[-1].data["status"] == "succeeded"
     postgres.start()
@@ -205,10 +213,11 @@ def test_a_stream_under_way_goes_on_across_the_outage(
 def test_who_follows_a_task_misses_nothing_and_nobody_else_is_let_in(
     stack: Stack, postgres: EmbeddedPostgres, request: pytest.FixtureRequest
 ) -> None:
-    task_id = stack.assign("test_task", {"duration_s": 3, "steps": 30})
+    task_id = stack.assign_held("across", steps=30, held_after=3)
     with following(stack, task_id) as follower:
         follower.until_lines(3)
         request.getfixturevalue("outage")
+        stack.let_go("across")
         with following(stack, task_id) as late:
             assert late.rest() == 1013
         assert late.messages == []
@@ -227,8 +236,8 @@ def test_who_follows_a_task_misses_nothing_and_nobody_else_is_let_in(
 
 @pytest.mark.req("OV-63", "OV-65")
 def test_a_worker_lost_in_the_outage_is_noticed(stack: Stack, outage: EmbeddedPostgres) -> None:
-    stream = stack.ask("count", model="bench-100x50")
-    stream.read_texts(3)
+    stream = stack.ask("count", model=THREE_PARTS)
+    stream.read_words(5)
     stack.workers[0].kill()
     stack.workers[0].start()
     stream.rest()

@@ -98,11 +98,13 @@ def test_a_run_under_way_is_found_again(whole: WholeStack) -> None:
 
 @pytest.mark.req("OV-63")
 def test_a_stream_goes_on_while_the_database_restarts(whole: WholeStack) -> None:
-    stream = whole.ask("count", model="bench-100x50")
-    stream.read_texts(5)
+    stream = whole.ask("count", model="held-5x3")
+    stream.read_words(5)
     whole.postgres_kill()
-    stream.read_texts(20)
+    whole.models.release("held-5x3", 1)
+    stream.read_words(10)
     whole.postgres.start()
+    whole.models.release("held-5x3")
     stream.rest()
     assert stream.frames[-1].data["status"] == "succeeded"
     row = whole.wait_for_end(stream.run_id)

@@ -216,7 +216,7 @@ def test_the_health_of_a_queue_is_told(stack: Stack) -> None:
 @pytest.mark.req("TQ-19")
 def test_a_worker_that_is_asked_to_stop_leaves_its_task_to_another(stack: Stack) -> None:
     """It gives the task its time first, and is gone within half a minute."""
-    task_id = stack.assign("test_task", {"duration_s": 4, "steps": 20})
+    task_id = stack.assign_held("handed-back", steps=20, held_after=2)
     wait_until(lambda: "progress" in stack.kinds(task_id), timeout_s=PATIENCE_S)
     worker = stack.workers[0]
     worker.signal(signal.SIGTERM)
@@ -224,6 +224,7 @@ def test_a_worker_that_is_asked_to_stop_leaves_its_task_to_another(stack: Stack)
     assert worker.wait(timeout_s=30) == 0
     handed_back = stack.run(task_id)
     stack.revive()
+    stack.let_go("handed-back")
     assert handed_back["status"] == "running"
     assert handed_back["lease_expires_at"] <= datetime.now(UTC)
     told = over(stack, task_id)
@@ -233,10 +234,11 @@ def test_a_worker_that_is_asked_to_stop_leaves_its_task_to_another(stack: Stack)
 @pytest.mark.req("TQ-41", "TQ-S12")
 def test_redis_may_forget_everything_in_the_middle_of_a_task(stack: Stack) -> None:
     before = over(stack, stack.assign("test_task", {"duration_s": 0, "n": 1}))
-    task_id = stack.assign("test_task", {"duration_s": 3, "steps": 12})
+    task_id = stack.assign_held("forgotten", steps=12, held_after=2)
     wait_until(lambda: "progress" in stack.kinds(task_id), timeout_s=PATIENCE_S)
     with stack.redis() as client:
         client.flushall()
+    stack.let_go("forgotten")
 
     again = result(stack, before["task_id"])
     assert {**again, "timestamp": ""} == {**before, "timestamp": ""}

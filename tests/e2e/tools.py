@@ -10,7 +10,7 @@ from django.conf import settings
 from taskmapr.core.run_kinds import RunKind, run_kind_add
 from taskmapr.core.task_types import TaskContext, task
 from taskmapr.core.tools import ToolContext, tool
-from tests.e2e.cast import effects_file, order_file
+from tests.e2e.cast import effects_file, order_file, release_file
 
 _LINE: Final = {
     "type": "object",
@@ -71,16 +71,56 @@ async def priced(ctx: ToolContext, word: str) -> dict[str, str]:
 
 
 @tool("test.slow", timeout_s=60)
-async def slow(ctx: ToolContext, seconds: float, name: str, silent_s: float = 0) -> dict[str, str]:
-    """Takes so long, says how far it is, is silent at last, and counts its calls by name."""
+async def slow(ctx: ToolContext, seconds: float, name: str) -> dict[str, str]:
+    """Takes so long, says how far it is, and counts its calls by name."""
     with effects_file(settings.DATA_DIR).open("a") as file:
         file.write(name + "\n")
     steps = max(1, round(seconds * 4))
     for step in range(steps):
         ctx.progress(step / steps, f"{step} of {steps}")
         await asyncio.sleep(seconds / steps)
-    await asyncio.sleep(silent_s)
     return {"name": name}
+
+
+@tool("test.held", timeout_s=60)
+async def held(ctx: ToolContext, name: str) -> dict[str, str]:
+    """Counts its calls by name, says that it has begun, and goes on when a test lets it."""
+    with effects_file(settings.DATA_DIR).open("a") as file:
+        file.write(name + "\n")
+    ctx.progress(0.25, "begun")
+    await _released(name)
+    ctx.progress(0.75, "released")
+    return {"name": name}
+
+
+_HELD_TASK: Final = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "steps": {"type": "integer"},
+        "held_after": {"type": "integer"},
+    },
+    "required": ["name", "steps", "held_after"],
+}
+
+
+@task("test.held_task", _HELD_TASK, title="Held")
+async def held_task(params: dict[str, Any], ctx: TaskContext) -> dict[str, int]:
+    """Step by step as `test_task`; between two of them it stands until a test lets it go on."""
+    steps: int = params["steps"]
+    for step in range(1, steps + 1):
+        ctx.check_cancelled()
+        text = f"step {step} of {steps}"
+        ctx.log("info", text)
+        ctx.progress(100 * step // steps, text)
+        if step == params["held_after"]:
+            await _released(params["name"])
+    return {"steps": steps}
+
+
+async def _released(name: str) -> None:
+    while not release_file(settings.DATA_DIR, name).exists():
+        await asyncio.sleep(0.02)
 
 
 @task("test.ask_first", title="Asks first", max_retries=0)

@@ -44,25 +44,29 @@ class Exchange:
 Payload = bytes | Callable[[], bytes]
 
 
-#: The pause of a frame that is sent when the reply's gate opens.
+#: The pause of a frame that waits at the reply's gate.
 HELD: Final = math.inf
 
 
 class Gate:
-    """Shut until somebody opens it, for good."""
+    """Where answers wait. The first held frame of each passes when it was opened once, the second
+    when it was opened twice."""
 
     def __init__(self) -> None:
-        self._is_open = False
+        self._times_opened: float = 0
         self._waiting: list[Callable[[], None]] = []
 
-    def pass_or_wait(self, go_on: Callable[[], None]) -> bool:
-        """Whether it is open; where it is not, `go_on` is called when it opens."""
-        if not self._is_open:
-            self._waiting.append(go_on)
-        return self._is_open
+    def pass_or_wait(self, nth: int, go_on: Callable[[], None]) -> bool:
+        """Whether the nth held frame of an answer, from 1, may pass; if it may not, `go_on` is
+        called when the gate is opened the next time, to ask again."""
+        if nth <= self._times_opened:
+            return True
+        self._waiting.append(go_on)
+        return False
 
-    def open(self) -> None:
-        self._is_open = True
+    def open(self, times: float = math.inf) -> None:
+        """Without a number for good."""
+        self._times_opened += times
         waiting, self._waiting = self._waiting, []
         for go_on in waiting:
             go_on()
@@ -110,6 +114,7 @@ class Player:
     reply: Reply
     on_end: Callable[[], None]
     _next: int = 0
+    _held: int = 0
     _due: float = 0.0
     _timer: asyncio.TimerHandle | None = field(default=None)
     _is_stopped: bool = False
@@ -128,8 +133,9 @@ class Player:
         while self._next < len(frames):
             pause, payload = frames[self._next]
             if pause == HELD:
-                if not self.reply.gate.pass_or_wait(self._go_on):
+                if not self.reply.gate.pass_or_wait(self._held + 1, self._go_on):
                     break
+                self._held += 1
             elif pause and self._timer is None:
                 # Due times follow from the start: a late wake-up does not slow the whole answer.
                 self._due += pause

@@ -32,9 +32,15 @@ class ScriptedServer:
         asked = self._call("GET", "/requests")
         return [one for one in asked if model is None or one["body"]["model"] == model]
 
-    def release(self, model: str) -> None:
-        """What the model holds back (`held_after`) goes on, and is held no more until a reset."""
-        self._call("POST", "/release", {"model": model})
+    def release(self, model: str, portions: int | None = None) -> None:
+        """What the model holds back (`held_after`) goes on: so many portions, or everything to its
+        end, also in answers to come. A reset holds anew."""
+        self._call("POST", "/release", {"model": model, "portions": portions})
+
+    def wait_for_frames(self, model: str, count: int) -> None:
+        """Until the last answer of this model is so many frames long: tokens, and portions that
+        were released."""
+        wait_until(lambda: self._frames(model) >= count, timeout_s=30.0)
 
     def reset(self) -> None:
         self._call("POST", "/reset")
@@ -42,6 +48,10 @@ class ScriptedServer:
     def wait_for_state(self, model: str, state: str, *, timeout_s: float = 5.0) -> float:
         """Seconds until the last request for this model was in that state."""
         return wait_until(lambda: self._state(model) == state, timeout_s=timeout_s)
+
+    def _frames(self, model: str) -> int:
+        asked = self.requests(model)
+        return asked[-1]["frames_sent"] if asked else 0
 
     def _state(self, model: str) -> str | None:
         asked = self.requests(model)

@@ -9,6 +9,7 @@ An answer is written as JSON (see `Answer`) or as a model name of a small langua
     status-429       that HTTP status (401, 404, 500 ...)  slow-300   300 ms before the first byte
     silent-2         2 tokens, then silence                cut-3      3 tokens, then the line drops
     held-2           2 tokens, 2 more when released        unreported text without usage
+    held-2x5         2 tokens, then 4 times 2 more, each when released once more
     odd-2            2 tokens, an unreadable chunk, 2 more
     pause-2x40       2 tokens, 40 s of silence, 2 more
     tool-ui_navigate calls that tool once, then says "Done."
@@ -65,8 +66,9 @@ class Answer:
     #: This many seconds of silence after so many deltas; then the answer goes on.
     pause_after: int | None = None
     pause_s: float = 0
-    #: After so many deltas the answer waits until the model is released.
-    held_after: int | None = None
+    #: After so many deltas in all, in order, the answer waits until the model is released (once
+    #: more). At 0 not even the head of the answer is sent before.
+    held_after: Sequence[int] = ()
     #: Anything but 200 answers with an error body made of `error`.
     status: int = 200
     error: Mapping[str, Any] = field(default_factory=dict)
@@ -124,8 +126,9 @@ def _pause(rest: str) -> Answer:
 
 
 def _held(rest: str) -> Answer:
-    after = int(rest)
-    return Answer(text=tokens(2 * after), held_after=after)
+    portion, _, count = rest.partition("x")
+    size, whole = int(portion), int(portion) * int(count or 2)
+    return Answer(text=tokens(whole), held_after=range(size, whole, size))
 
 
 _BY_KIND: dict[str, Callable[[str], Answer]] = {
@@ -182,8 +185,8 @@ def _streamed(answer: Answer, model: str, gate: Gate) -> Reply:
     ]
     if answer.pause_after is not None and answer.pause_after < len(frames):
         frames[answer.pause_after] = (answer.pause_s, frames[answer.pause_after][1])
-    if answer.held_after is not None:
-        frames.insert(answer.held_after, (HELD, b""))
+    for after in reversed(answer.held_after):
+        frames.insert(after, (HELD, b"" if after else STREAM_HEAD))
     ending = Ending.KEEP
     if answer.cut_after is not None:
         frames, ending = frames[: answer.cut_after], Ending.CUT
@@ -197,7 +200,8 @@ def _streamed(answer: Answer, model: str, gate: Gate) -> Reply:
         # The head waits too: a slow model's server sends nothing at all before its first token.
         frames = [(answer.first_byte_ms / 1000, STREAM_HEAD + frames[0][1]), *frames[1:]]
         return Reply(b"", frames, ending, gate)
-    return Reply(STREAM_HEAD, frames, ending, gate)
+    head = b"" if 0 in answer.held_after else STREAM_HEAD
+    return Reply(head, frames, ending, gate)
 
 
 def _deltas(answer: Answer, model: str) -> Sequence[bytes]:

@@ -5,13 +5,15 @@ POST /v1/embeddings         vectors of texts; the model's name says how (see emb
 GET  /v1/models             the names that were scripted
 POST /script                {"model": name, "answers": [Answer as JSON, ...]}: used once each
 GET  /requests              what was asked so far, oldest first, and how each answer ended
-POST /release               {"model": name}: what this model holds back goes on, from now on
+POST /release               {"model": name, "portions": n}: what this model holds back goes on, n
+                            times (null: from now on nothing is held)
 POST /reset                 forgets scripts and requests, and releases every model
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict, deque
 from typing import Any
 
@@ -49,8 +51,7 @@ class ModelServer:
             case "GET", "/requests":
                 return json_reply([asked.as_json() for asked in self._asked])
             case "POST", "/release":
-                self._gates[exchange.body["model"]].open()
-                return json_reply({})
+                return self._release(exchange.body)
             case "POST", "/reset":
                 return self._reset()
         return json_reply({"error": {"message": "no such path", "code": "not_found"}}, 404)
@@ -62,6 +63,11 @@ class ModelServer:
             return json_reply({"error": {"message": str(error)}}, 422)
         self._scripts[body["model"]].extend(answers)
         return json_reply({"queued": len(self._scripts[body["model"]])})
+
+    def _release(self, body: dict[str, Any]) -> Reply:
+        portions: int | None = body["portions"]
+        self._gates[body["model"]].open(math.inf if portions is None else portions)
+        return json_reply({})
 
     def _reset(self) -> Reply:
         self._scripts.clear()

@@ -21,6 +21,17 @@ window.fetch = (address, how) => {
 };
 """
 
+#: Longer ones are limits, shorter ones are over soon.
+_HASTEN = """
+window.waits = [];
+const later = window.setTimeout;
+window.setTimeout = (work, ms, ...more) => {
+  const isHastened = ms >= 1000 && ms <= 8000;
+  if (isHastened) window.waits.push(ms);
+  return later(work, isHastened ? ms / 10 : ms, ...more);
+};
+"""
+
 
 #: The panel lives in a shadow root, which selectors of the page do not enter.
 _IN_PANEL = """
@@ -41,6 +52,14 @@ class Console:
         self.wait_for_panel()
         self.browser.execute_script(_LISTEN)
         return self
+
+    def hasten(self) -> None:
+        """Waits before something is tried again last a tenth. `waits` are those that were asked."""
+        self.browser.execute_script(_HASTEN)
+
+    @property
+    def waits(self) -> list[int]:
+        return self.script("window.waits")
 
     def forget(self) -> None:
         """On a page without the panel, which would save its conversation when it is left."""

@@ -186,13 +186,14 @@ def test_pages_hold_when_they_are_twice_as_large(browser: Chrome, stack: Stack, 
 def test_motion_ends_where_it_is_not_wanted(console: Console, stack: Stack) -> None:
     features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
     console.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    stack.models.script("scripted", {"text": ["a "] * 4, "first_byte_ms": 1500})
+    stack.models.script("scripted", {"text": ["a "] * 4, "held_after": [0]})
 
     console.ask("Slowly")
     wait_until(lambda: bool(console.all(".tm-overlay-busy")))
 
     moving = "getComputedStyle(overlay.querySelector('.tm-overlay-busy span'), '::after')"
     assert console.script(f"{moving}.animationName") == "none"
+    stack.models.release("scripted")
     console.wait_for_end()
 
 

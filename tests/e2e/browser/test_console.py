@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 WORDS = [f"word{n} " for n in range(40)]
 WHOLE = "".join(WORDS).strip()
-#: Ten words, silence that is long enough for whatever a test does meanwhile, and the rest.
-HALTING = {"text": WORDS, "pause_after": 10, "pause_s": 3}
+#: Ten words, and the rest when a test has done what it does meanwhile.
+HALTING = {"text": WORDS, "held_after": [10]}
 LAST_BEFORE_SILENCE = WORDS[9].strip()
 
 
@@ -93,6 +93,7 @@ def test_text_appears_while_it_is_said_and_its_end_is_announced(
     console.wait_for_text(LAST_BEFORE_SILENCE)
     assert console.last_status == ""
     assert console.script("overlay.querySelector('.tm-overlay > [role=status]').textContent") == ""
+    stack.models.release("scripted")
     console.wait_for_end()
 
     assert console.answer == WHOLE
@@ -150,6 +151,7 @@ def test_an_answer_goes_on_after_it_led_to_another_document(console: Console, st
     wait_until(lambda: console.path == "/console/parts/")
     console.browser.get(f"{console.base}/console/")
     console.wait_for_panel()
+    stack.models.release("scripted")
     console.wait_for_end()
 
     assert console.path == "/console/", "the action was not repeated"
@@ -164,6 +166,7 @@ def test_a_reload_in_mid_answer_loses_and_doubles_nothing(console: Console, stac
     console.wait_for_text(LAST_BEFORE_SILENCE)
     console.browser.refresh()
     console.wait_for_panel()
+    stack.models.release("scripted")
     console.wait_for_end()
 
     assert console.answer == WHOLE
@@ -183,6 +186,7 @@ def test_a_cut_connection_is_made_again_and_nothing_is_lost(
     wire.cut()
     wait_until(lambda: "Connection lost" in console.one(".tm-overlay-note").text)
     wire.is_down = False
+    stack.models.release("scripted")
     console.wait_for_end()
 
     assert console.answer == WHOLE
@@ -229,6 +233,7 @@ def test_a_failure_that_may_pass_offers_to_ask_again(
 ) -> None:
     stack.models.script("scripted", {"text": "Here I am."})
     console = Console(browser, wire.url).open()
+    console.hasten()
     wire.is_down = True
     wire.cut()
 

@@ -41,10 +41,12 @@ window.fetch = async (address, how) => {
 
 
 @pytest.fixture
-def paper(browser: Chrome, stack: Stack) -> Chrome:
-    """A page of the server, for its modules."""
-    browser.get(f"{stack.address()}/console/parts/")
-    return browser
+def paper(chromium: Chrome, stack: Stack) -> Chrome:
+    """A page of the server, for its modules. One for all tests: what they draw stays outside."""
+    address = f"{stack.address()}/console/parts/"
+    if chromium.current_url != address:
+        chromium.get(address)
+    return chromium
 
 
 def drawn(paper: Chrome, text: str, *, is_open: bool = False) -> str:
@@ -168,9 +170,7 @@ def test_hostile_lengths_are_drawn_within_a_second(paper: Chrome, piece: str) ->
 
 
 def test_blocks_that_are_finished_are_not_drawn_again(console: Console, stack: Stack) -> None:
-    stack.models.script(
-        "scripted", {"text": ["# One\n\n", "two ", "three"], "pause_after": 2, "pause_s": 2}
-    )
+    stack.models.script("scripted", {"text": ["# One\n\n", "two ", "three"], "held_after": [2]})
 
     console.ask("Tell me")
     console.wait_for_text("two")
@@ -178,6 +178,7 @@ def test_blocks_that_are_finished_are_not_drawn_again(console: Console, stack: S
         "window.heading = [...document.querySelectorAll('[data-scheme]')]"
         ".find((e) => e.shadowRoot).shadowRoot.querySelector('h3')"
     )
+    stack.models.release("scripted")
     console.wait_for_text("three")
     console.wait_for_end()
 
@@ -277,10 +278,12 @@ def test_a_request_that_was_lost_is_sent_again_with_the_same_key(
 ) -> None:
     stack.models.script("scripted", {"text": "Here."})
     instead(console, (0, {}, {}), (502, {}, {}))
+    console.hasten()
 
     console.ask_and_wait("Hello")
 
     assert console.answer == "Here."
+    assert console.waits == [1_000, 2_000]
     requests = json.loads(console.script("JSON.stringify(window.requests)"))
     assert len(requests) == 3
     assert len({(r["key"], r["body"]) for r in requests}) == 1
@@ -312,9 +315,11 @@ def test_a_server_that_sends_no_headers_is_asked_again_after_30_seconds(
 @pytest.mark.req("OV-69")
 def test_three_resends_are_enough(console: Console) -> None:
     instead(console, *[(0, {}, {})] * 8)
+    console.hasten()
 
     console.ask_and_wait("Hello")
 
+    assert console.waits == [1_000, 2_000, 4_000]
     assert "could not be reached" in console.one(".tm-note").text
     assert console.script("window.requests.length") == 4
 

@@ -12,12 +12,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 @pytest.mark.req("OV-06", "OV-72")
 def test_entries_appear_while_the_run_goes_on(admin: Console, stack: Stack) -> None:
-    stack.models.script(
-        "scripted", {"text": ["One ", "two ", "three."], "pause_after": 1, "pause_s": 3}
-    )
+    stack.models.script("scripted", {"text": ["One ", "two ", "three."], "held_after": [1]})
     stream = stack.ask("Count", model="scripted")
     admin.browser.get(f"{admin.base}/admin/orchestration/run/{stream.run_id}/change/")
     assert admin.one("#run-status").text.lower() in {"queued", "running"}
+    assert "One two three." not in admin.one("#timeline").text
+    stack.models.release("scripted")
     stream.rest()
 
     wait_until(lambda: "The run has ended." in admin.one("#tail-note").text)
@@ -32,7 +32,7 @@ def test_entries_appear_while_the_run_goes_on(admin: Console, stack: Stack) -> N
 def test_cancelling_asks_with_its_consequence_and_then_stops_the_run(
     admin: Console, stack: Stack
 ) -> None:
-    stack.models.script("scripted", {"text": ["One ", "two."], "pause_after": 1, "pause_s": 30})
+    stack.models.script("scripted", {"text": ["One ", "two."], "held_after": [1]})
     stream = stack.ask("Count", model="scripted")
     stream.until("text_delta")
     admin.browser.get(f"{admin.base}/admin/orchestration/run/{stream.run_id}/change/")
