@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest
@@ -17,6 +16,7 @@ from unfold.admin import ModelAdmin
 
 from orchestration.admin.access import may_read_words
 from orchestration.admin.deliveries import COLOURS, shown_address
+from orchestration.admin.json_text import TEXT_LENGTH, json_text
 from orchestration.dialects.task_log import LOG_FILE
 from orchestration.models import (
     Artifact,
@@ -37,8 +37,7 @@ from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FAILED, FINAL_STATUSES, SUCCEEDED
 from taskmapr.foundation.problems import problem_response
 
-#: Characters of parameters and of a result that are shown; rows of files and callbacks.
-TEXT_LENGTH: Final = 16_000
+#: Rows of files and callbacks that are shown.
 ROWS: Final = 100
 _FOLDERS: Final = {role: folder for folder, role in ROLES.items()}
 
@@ -60,7 +59,7 @@ def run_outcome(run: Run, veil: str) -> dict[str, Any]:
         **shown,
         "is_veiled": bool(veil),
         "log_url": _log_url(run, veil),
-        "params_text": veil or _pretty(redact_members(_params(run.input))),
+        "params_text": veil or json_text(redact_members(_params(run.input)), most=TEXT_LENGTH),
         "result_text": _result(run, veil),
         "callbacks": [_callback(row) for row in run.deliveries.all()[:ROWS]],
         "is_repeatable": is_repeatable(run),
@@ -109,7 +108,7 @@ def _result(run: Run, veil: str) -> str:
     data = events.values_list("data", flat=True).first()
     if data is None:
         return ""
-    return veil or _pretty(redact_members(data.get("value")))
+    return veil or json_text(redact_members(data.get("value")), most=TEXT_LENGTH)
 
 
 def _crashes(run: Run, veil: str) -> list[dict[str, Any]]:
@@ -208,10 +207,3 @@ def _step(
         error = veil or row.error_message
         return {**step, "status": FAILED, "error_code": row.error_code, "error": error}
     return {**step, "task": row.run, "status": row.run.status, "error_code": row.run.error_code}
-
-
-def _pretty(value: Any) -> str:
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    if len(text) <= TEXT_LENGTH:
-        return text
-    return f"{text[:TEXT_LENGTH]}\n… {len(text) - TEXT_LENGTH} more characters"

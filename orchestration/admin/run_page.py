@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 from uuid import UUID
 
-import orjson
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
@@ -19,6 +18,7 @@ from unfold.admin import ModelAdmin
 
 from agents_cfg.models import ModelProfile
 from orchestration.admin.access import HIDDEN, may_read_instructions, may_read_words
+from orchestration.admin.json_text import json_text
 from orchestration.admin.run_again import run_again
 from orchestration.admin.run_outcome import run_outcome
 from orchestration.admin.timeline import SEALED, Timeline
@@ -175,7 +175,7 @@ def _timeline(run: Run, after: int, veil: str) -> dict[str, Any]:
 
 def _belongings(run: Run, veil: str) -> dict[str, Any]:
     return {
-        "request_text": veil or _pretty(redact_members(run.input)),
+        "request_text": veil or json_text(redact_members(run.input)),
         "approvals": [
             _approval(row, veil) for row in run.approvals.exclude(asks=ApprovalAsks.STEP)[:ROWS]
         ],
@@ -200,7 +200,7 @@ def _approval(row: Approval, veil: str) -> dict[str, Any]:
         "row": row,
         "code_id": f"approval-{row.pk}-args",
         "prompt": veil or question.get("prompt", ""),
-        "args": "" if not question.get("args") else _pretty(question["args"]),
+        "args": "" if not question.get("args") else json_text(question["args"]),
         "answer": answer.get("answer", ""),
         "is_open": row.status == ApprovalStatus.OPEN,
         # Workflows answer by themselves.
@@ -211,10 +211,6 @@ def _approval(row: Approval, veil: str) -> dict[str, Any]:
 
 def _message(row: Message, veil: str) -> dict[str, Any]:
     return {"row": row, "text": SEALED if row.is_sealed else veil or row.content}
-
-
-def _pretty(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 def _number(text: str | None) -> int:

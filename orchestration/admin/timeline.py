@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import orjson
 
+from orchestration.admin.json_text import TEXT_LENGTH, json_text
 from orchestration.page.sensitive import redact_members
 from taskmapr.core.events import CATALOGUE, REASONING_DELTA, TEXT_DELTA, Event
 from taskmapr.foundation.figures import bytes_text, count_text, duration_text
 
-#: Characters of a payload and of a summary that are shown.
-DETAIL_LENGTH: Final = 16_000
+#: Characters of a summary that are shown.
 SUMMARY_LENGTH: Final = 160
 #: Of a result, which a page shows whole elsewhere.
 EXCERPT_LENGTH: Final = 80
@@ -68,10 +68,7 @@ class Entry:
 
     @property
     def detail(self) -> str:
-        text = orjson.dumps(redact_members(self.data), option=orjson.OPT_INDENT_2).decode()
-        if len(text) <= DETAIL_LENGTH:
-            return text
-        return f"{text[:DETAIL_LENGTH]}\n… {len(text) - DETAIL_LENGTH} more characters"
+        return json_text(redact_members(self.data), most=TEXT_LENGTH)
 
     @property
     def code_id(self) -> str:

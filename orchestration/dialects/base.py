@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from taskmapr.core.errors import TaskMaprError
@@ -21,12 +21,6 @@ class Frame:
 
     data: dict[str, Any]
     id: str | None = None
-
-
-def timestamp_of(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and Z."""
-    text = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")
-    return text[:-6] + "Z"
 
 
 def usage_of(input_tokens: int, output_tokens: int) -> dict[str, int]:

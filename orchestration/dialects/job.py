@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from orchestration.dialects.base import Frame, PrimedDialect, timestamp_of
+from orchestration.dialects.base import Frame, PrimedDialect
 from orchestration.dialects.compact_json import json_cut
 from orchestration.intents.names import job_id_of
 from orchestration.intents.words import SHOWN
@@ -22,6 +22,7 @@ from orchestration.page.sensitive import redact_members
 from taskmapr.core import run_state
 from taskmapr.core.errors import TaskMaprError
 from taskmapr.core.events import Event
+from taskmapr.core.timestamps import timestamp_of
 
 #: Bytes of a tool's result in a frame of its own.
 RESULT_BYTES: Final = 8_192

@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from orchestration.dialects.base import timestamp_of, usage_of
+from orchestration.dialects.base import usage_of
 from orchestration.intents.names import job_id_of
 from orchestration.intents.words import SHOWN, cancelled, error_told
 from taskmapr.core import run_state
 from taskmapr.core.errors import TaskMaprError
 from taskmapr.core.events import Event
+from taskmapr.core.timestamps import timestamp_of
 
 #: Members of a result that are repeated beside it when it says that nothing was done.
 DRY_RUN: Final = ("dry_run", "note")

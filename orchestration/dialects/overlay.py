@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from orchestration.dialects.base import Frame, PrimedDialect, timestamp_of, usage_of
+from orchestration.dialects.base import Frame, PrimedDialect, usage_of
 from orchestration.dialects.call_book import CallBook
 from orchestration.dialects.compact_json import json_cut, json_cut_text
 from orchestration.page.sensitive import redact_members
 from taskmapr.core.errors import TaskMaprError
 from taskmapr.core.events import Event
+from taskmapr.core.timestamps import timestamp_of
 
 #: Bytes of a tool result in its own frame, characters of one in the final metadata.
 RESULT_BYTES: Final = 8_192

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from orchestration.dialects.base import timestamp_of
 from taskmapr.core.events import Event
+from taskmapr.core.timestamps import timestamp_of
 
 LOG_FILE: Final = "task.log"
 MEDIA_TYPE: Final = "text/plain"

@@ -14,10 +14,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from orchestration.dialects.base import timestamp_of
 from orchestration.page.sensitive import redact_members
 from taskmapr.core import run_state
 from taskmapr.core.events import Event
+from taskmapr.core.timestamps import timestamp_of
 
 #: Lines of the log in one body; the others are in the download `task.log`.
 LOG_LINES: Final = 500

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from orchestration.dialects.base import timestamp_of
 from taskmapr.core import run_state
+from taskmapr.core.timestamps import timestamp_of
 
 _ENDS: Final = {
     run_state.SUCCEEDED: "completed",

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from orchestration.dialects.base import timestamp_of
 from orchestration.models import Site
 from orchestration.services.batch_approvals import batch_approval_begin, batch_approval_settle
 from orchestration.services.batch_leases import batch_lease_release, batch_lease_take
@@ -18,6 +17,7 @@ from orchestration.targets.batch_pages import BatchPages, LoginFailed, SessionLo
 from taskmapr.core.browser import BrowserFault, BrowserUnavailable, SiteUnreachable
 from taskmapr.core.errors import TaskFailed
 from taskmapr.core.task_types import Permanent, TaskContext, TaskInterrupted
+from taskmapr.core.timestamps import timestamp_of
 
 Kind = Literal[
     "approved",

@@ -12,7 +12,6 @@ from typing import Any, Final, Literal
 from agents_cfg.models import McpServer, Tool, ToolDanger
 from agents_cfg.selectors.mcp import mcp_address
 from agents_cfg.selectors.tools import KnownTools, tools_known
-from orchestration.dialects.base import timestamp_of
 from orchestration.tools.flows import CallAttempt, CallContext
 from orchestration.tools.mcp import USER_ID, mcp_tool_spec
 from taskmapr.core import wired
@@ -28,6 +27,7 @@ from taskmapr.core.errors import (
     ToolServerUnavailable,
     UnknownIntent,
 )
+from taskmapr.core.timestamps import timestamp_of
 from taskmapr.core.tools import ToolSpec
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.http.breakers import circuit, is_failure

@@ -23,10 +23,10 @@ from memory.services.items import (
     memory_item_add,
     memory_item_delete,
 )
-from orchestration.dialects.base import timestamp_of
 from taskmapr.core import wired
 from taskmapr.core.errors import DatabaseUnavailable, MemoryNotFound, ToolError
 from taskmapr.core.ports import KeyUnavailable
+from taskmapr.core.timestamps import timestamp_of
 from taskmapr.core.tools import ToolContext, ToolHandler, ToolRegistry, ToolSpec, registry
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.database_state import (

@@ -23,6 +23,7 @@ from rest_framework import exceptions as drf_errors
 
 from taskmapr.core import errors
 from taskmapr.core.errors import TaskMaprError
+from taskmapr.core.timestamps import timestamp_of
 from taskmapr.foundation.database_state import is_connection_loss, is_nul_refused
 from taskmapr.foundation.telemetry.logs import bound_id, redacted
 
@@ -62,7 +63,7 @@ def problem_body(error: TaskMaprError, *, path: str, request_id: str) -> dict[st
         "message": error.detail,
         "details": error.details,
         "request_id": request_id,
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+        "timestamp": timestamp_of(datetime.now(UTC)),
     }
 
 

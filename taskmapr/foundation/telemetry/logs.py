@@ -19,6 +19,8 @@ from typing import Any, Final
 
 import orjson
 
+from taskmapr.core.timestamps import timestamp_of
+
 _IDS: Final = ("request_id", "run_id", "session_id", "user_id")
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, str]] = ContextVar("taskmapr_log_ids", default=_NONE)
@@ -210,4 +212,4 @@ def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return timestamp_of(datetime.fromtimestamp(seconds, UTC))

@@ -13,8 +13,31 @@ if (swagger) {
   });
 }
 
+// Redoc has no option against its maker's logo, which it fetches from elsewhere. On this page that
+// picture is never asked for.
+const LOGO = "https://cdn.redoc.ly/";
+
+function logoLeaveOut() {
+  const image = HTMLImageElement.prototype;
+  const { setAttribute } = Element.prototype;
+  const src = Object.getOwnPropertyDescriptor(image, "src");
+  const isLogo = (address) => String(address).startsWith(LOGO);
+  // React sets both.
+  image.setAttribute = function (name, value) {
+    if (name === "src" && isLogo(value)) this.hidden = true;
+    else setAttribute.call(this, name, value);
+  };
+  Object.defineProperty(image, "src", {
+    ...src,
+    set(value) {
+      if (!isLogo(value)) src.set.call(this, value);
+    },
+  });
+}
+
 const redoc = document.getElementById("redoc");
 if (redoc) {
+  logoLeaveOut();
   window.Redoc.init(
     redoc.dataset.document,
     {
