@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar, cast
@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from orchestration.api import described_tasks as described
 from orchestration.api.asking import idempotency_key_of, name_of, user_of
-from orchestration.api.settling import settled
+from orchestration.api.settling import rows_settle, settled
 from orchestration.api.task_orders import order_of
 from orchestration.dialects.task_result import moment_of
 from orchestration.models import Run
@@ -82,12 +82,12 @@ class AssigningView(TaskView):
         return "task_assigns", settings.TASKMAPR["task_assigns_per_minute"]
 
     async def assigned(
-        self, run_id: UUID, task_type: str, start: Callable[[], Any], **more: Any
+        self, run_id: UUID, task_type: str, starting: Awaitable[Any], **more: Any
     ) -> HttpResponseBase:
         """The answer to an order that became a task, now or when it was sent before."""
         headers = {}
         try:
-            await self.ask(start)
+            await starting
         except RunRepeated as earlier:
             run_id, headers = earlier.run_id, {"Idempotency-Replayed": "true"}
         body = {
@@ -114,9 +114,8 @@ class AssignTaskApi(AssigningView):
         if order.callback_url:
             await asyncio.to_thread(callback_url_check, order.callback_url)
         run_id, by = uuid7(), _ordering(request)
-        return await self.assigned(
-            run_id, order.task_type, lambda: task_assign(run_id=run_id, order=order, by=by)
-        )
+        starting = self.ask(task_assign, run_id=run_id, order=order, by=by)
+        return await self.assigned(run_id, order.task_type, starting)
 
 
 class TaskResultApi(TaskView):
@@ -212,12 +211,19 @@ class TaskRetryApi(AssigningView):
         task = await self.settled(request, task_id)
         key, run_id = idempotency_key_of(request), uuid7()
         by = _ordering(request, owner_id=task.owner_id)
-        return await self.assigned(
-            run_id,
-            task.subject,
-            lambda: task_retry(run_id=run_id, task=task, by=by, idempotency_key=key),
-            details={"retry_of": str(task.pk)},
-        )
+        start = partial(self.ask, task_retry, run_id=run_id, task=task, by=by, idempotency_key=key)
+        details = {"retry_of": str(task.pk)}
+        return await self.assigned(run_id, task.subject, _retried(start), details=details)
+
+
+async def _retried(start: Callable[[], Awaitable[Any]]) -> None:
+    """Raises RunRepeated for a task that goes on, not for one whose end was told."""
+    try:
+        await start()
+    except RunRepeated as earlier:
+        if not await rows_settle([earlier.run_id]):
+            raise
+        await start()
 
 
 def type_told(task_type: TaskType) -> dict[str, Any]:

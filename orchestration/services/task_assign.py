@@ -11,7 +11,7 @@ from uuid import UUID
 
 import orjson
 
-from orchestration.models import Run
+from orchestration.models import IdempotencyKey, Run
 from orchestration.models.idempotency_key import KeyKind
 from orchestration.selectors.task_types import task_type_to_assign
 from orchestration.selectors.tasks import task_result
@@ -66,17 +66,23 @@ class Ordering:
 
 
 def task_assign(
-    *, run_id: UUID, order: Order, by: Ordering, retry_of: UUID | None = None
+    *,
+    run_id: UUID,
+    order: Order,
+    by: Ordering,
+    retry_of: UUID | None = None,
+    once: Once | None = None,
 ) -> StartedRun:
     """Make the task and hand it to the queue; it exists when this returns.
 
-    Raises UnknownTaskType, TaskDisabled, InvalidInput (paths below the body), ScopeMissing (an
-    intent that the key is not for), QuotaExceeded,
-    QueueUnavailable (no task is left open), NotConfigured (nothing signs callbacks), and for a
-    repeat of an order RunRepeated or IdempotencyKeyReused.
+    once: by what a repeat is known, where the order names no key of its own. Raises
+    UnknownTaskType, TaskDisabled, InvalidInput (paths below the body), ScopeMissing (an intent that
+    the key is not for), QuotaExceeded, QueueUnavailable (no task is left open), NotConfigured
+    (nothing signs callbacks), and for a repeat of an order RunRepeated or IdempotencyKeyReused.
     """
     task_type = task_type_to_assign(order.task_type, by.credential)
     new = task_new_run(run_id=run_id, task_type=task_type, order=order, by=by, retry_of=retry_of)
+    new = replace(new, once=new.once or once)
     _check_intent(task_type, new.input["params"], by.credential)
     if order.callback_url:
         server_secret_ensure()  # before anything exists: callbacks that nobody can sign are refused
@@ -112,7 +118,8 @@ def task_new_run(
 
 
 def task_retry(*, run_id: UUID, task: Run, by: Ordering, idempotency_key: str | None) -> StartedRun:
-    """Assign the same again to the same owner. Raises NotRetryable, and as `task_assign`.
+    """Assign the same again to the same owner. Raises NotRetryable, and as `task_assign`: without a
+    key of its own RunRepeated while the task goes on that it was assigned again as.
 
     `task`: as `selectors.tasks.task_owned` reads it. What the type knows to be done already is left
     out (`services.task_again`).
@@ -136,7 +143,23 @@ def task_retry(*, run_id: UUID, task: Run, by: Ordering, idempotency_key: str | 
     if (intents := settings.get("intents")) is not None:
         # An operator who assigns it again gives its model no more than it had.
         by = replace(by, intents=tuple(intents))
-    return task_assign(run_id=run_id, order=order, by=by, retry_of=task.pk)
+    once = _once_again(task) if idempotency_key is None else None
+    return task_assign(run_id=run_id, order=order, by=by, retry_of=task.pk, once=once)
+
+
+def _once_again(task: Run) -> Once:
+    """Whoever assigns it again, the same task is meant, until that one is over."""
+    key = f" retry-task {task.pk}"
+    earlier = IdempotencyKey.objects.filter(
+        owner_id=task.owner_id, key=key, run__status__in=FINAL_STATUSES
+    )
+    return Once(
+        key=key,
+        fingerprint=hashlib.sha256(key.encode()).hexdigest(),
+        kind=KeyKind.EQUAL,
+        life_s=ORDER_LIFE_S,
+        replaces=earlier.values_list("run_id", flat=True).first(),
+    )
 
 
 def _params(task_type: TaskType, order: Order) -> dict[str, Any]:

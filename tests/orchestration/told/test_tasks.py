@@ -92,6 +92,27 @@ def test_one_that_failed_is_assigned_again(play: Play, send: Send, worker: SlowS
     assert (answer.status, answer.json["details"]) == (200, {"retry_of": task_id})
 
 
+@pytest.mark.req("TQ-44")
+def test_one_whose_new_task_failed_is_assigned_again(
+    play: Play, send: Send, worker: SlowStore
+) -> None:
+    async def whole() -> Any:
+        order = {"task_type": "writes", "params": {"fail": True}}
+        first = (await send("POST", "/assign-task/", order)).json["task_id"]
+        await heard(first)
+        await worker.rest()
+        async with worker.gap():
+            second = (await send("POST", f"/tasks/{first}/retry")).json["task_id"]
+            await heard(second)
+            third = await worker.asked(send("POST", f"/tasks/{first}/retry"))
+        return second, third
+
+    second, third = play(whole)
+
+    assert third.status == 200
+    assert third.json["task_id"] != second
+
+
 @pytest.mark.req("TQ-21")
 def test_the_file_of_its_lines_has_the_last_one(play: Play, send: Send, worker: SlowStore) -> None:
     _, file = scene(play, send, worker, "GET", "/static/results/{task}/task.log")

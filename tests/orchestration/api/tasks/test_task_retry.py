@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from orchestration.admin.run_again import run_again
 from orchestration.models import Run
 from orchestration.services.task_again import params_again
 from taskmapr.core.errors import NotRetryable
@@ -53,6 +54,48 @@ def test_a_repeat_of_the_request_makes_one_task(call: Call, assign: Assign) -> N
 
     assert answers[0].json["task_id"] == answers[1].json["task_id"]
     assert Run.objects.count() == 2
+
+
+@pytest.mark.req("TQ-44")
+def test_while_the_new_task_goes_on_there_is_no_other(
+    call: Call, assign: Assign, carried: Carried
+) -> None:
+    first = assign({"fail": "permanent"})
+    carried(first)
+
+    again, repeat = (call("POST", f"/tasks/{first}/retry") for _ in range(2))
+    second = again.json["task_id"]
+    carried(second)
+    anew = call("POST", f"/tasks/{first}/retry")
+
+    assert (repeat.status, repeat.json["task_id"]) == (200, second)
+    assert repeat.json["details"] == {"retry_of": first}
+    assert repeat.headers["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in again.headers
+    assert "Idempotency-Replayed" not in anew.headers
+    assert anew.json["task_id"] not in {first, second}
+    assert Run.objects.count() == 3
+
+
+@pytest.mark.req("TQ-44")
+def test_a_key_of_ones_own_makes_another(call: Call, assign: Assign) -> None:
+    task_id = assign()
+    call("POST", f"/tasks/{task_id}/cancel")
+
+    call("POST", f"/tasks/{task_id}/retry")
+    other = call("POST", f"/tasks/{task_id}/retry", idempotency_key="k")
+
+    assert "Idempotency-Replayed" not in other.headers
+    assert Run.objects.count() == 3
+
+
+@pytest.mark.req("TQ-44")
+def test_the_admin_finds_the_task_that_goes_on(call: Call, assign: Assign) -> None:
+    task_id = assign()
+    call("POST", f"/tasks/{task_id}/cancel")
+    second = call("POST", f"/tasks/{task_id}/retry").json["task_id"]
+
+    assert str(run_again(Run.objects.get(pk=task_id)).pk) == second
 
 
 @pytest.mark.req("TQ-44", "TQ-03")
