@@ -24,7 +24,7 @@ from orchestration.services.run_end import (
 from orchestration.services.run_queue import runs_enqueue
 from orchestration.services.sequence_steps import sequence_steps_settle
 from taskmapr.core import wired
-from taskmapr.core.errors import AlreadyFinished, NoWorker, QueueUnavailable, WorkerLost
+from taskmapr.core.errors import AlreadyFinished, QueueUnavailable, WorkerLost
 from taskmapr.core.events import ReasoningCompleted, RunRetrying
 from taskmapr.core.run_kinds import run_kind
 from taskmapr.core.run_state import QUEUED, RETRYING, RUNNING
@@ -149,7 +149,7 @@ def _queued_too_long() -> tuple[int, int]:
         if queue in served and not depths.get(queue):
             again.append(run_id)
         elif queue not in served and since is not None and since < now - patience:
-            failed += run_fail_unclaimed(run_id=run_id, error=NoWorker())
+            failed += run_fail_unclaimed(run_id=run_id)
     _requeue(again)
     return failed, len(again)
 

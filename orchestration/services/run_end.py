@@ -19,7 +19,13 @@ from orchestration.models import Command, Run, SequenceStep
 from orchestration.models.command import CommandKind
 from orchestration.services.run_queue import runs_enqueue
 from taskmapr.core import wired
-from taskmapr.core.errors import AlreadyFinished, QueueUnavailable, TaskMaprError
+from taskmapr.core.errors import (
+    AlreadyFinished,
+    NoWorker,
+    QueueUnavailable,
+    TaskMaprError,
+    WorkerLost,
+)
 from taskmapr.core.run_state import QUEUED, RETRYING
 
 logger = logging.getLogger(__name__)
@@ -123,9 +129,10 @@ def successors_enqueue(successors: list[UUID]) -> None:
         logger.warning("queue away; %d runs wait for recovery", len(successors))
 
 
-def run_fail_unclaimed(*, run_id: UUID, error: TaskMaprError) -> bool:
+def run_fail_unclaimed(*, run_id: UUID) -> bool:
     """End a run that no worker took for `no_worker_after_s` since it was queued, last time.
 
+    Its error is NoWorker; WorkerLost where one had begun it, for it may have changed something.
     False, and nothing changes, when it is not so: somebody works on it, it waits for a person or
     for its turn, it ended, or it was queued (again) just now.
     """
@@ -137,8 +144,16 @@ def run_fail_unclaimed(*, run_id: UUID, error: TaskMaprError) -> bool:
         with transaction.atomic():
             if not unclaimed.exists():
                 return False
-            successors = run_take_unheld(run_id).finish(Verdict(error=error))
+            held = run_take_unheld(run_id)
+            successors = held.finish(Verdict(error=_why_untaken(held)))
     except (RunHeld, AlreadyFinished):
         return False
     successors_enqueue(successors)
     return True
+
+
+def _why_untaken(held: UnheldRun) -> TaskMaprError:
+    retries = [event for event in held.events if event.kind == "run.retrying"]
+    if retries and retries[-1].data["reason"] == WorkerLost.code:
+        return WorkerLost("Its worker was lost, and no other took it up in time.")
+    return NoWorker()

@@ -20,7 +20,6 @@ from orchestration.standby.reading import standby_history, standby_readable
 from orchestration.standby.rows import standby_events
 from taskmapr.core.errors import (
     NotFound,
-    NoWorker,
     QueueUnavailable,
     RunNotFound,
     Unavailable,
@@ -105,7 +104,7 @@ def cancel_anywhere(*, run_id: UUID, user_id: UUID, by: str) -> None:
 def fail_unclaimed_anywhere(run_id: UUID) -> bool:
     """End a run that no worker took for too long. False: it is not so, or nobody can tell."""
     return stored_or_standby(
-        lambda: run_fail_unclaimed(run_id=run_id, error=NoWorker()) or _standby_unclaimed(run_id),
+        lambda: run_fail_unclaimed(run_id=run_id) or _standby_unclaimed(run_id),
         lambda: _standby_unclaimed(run_id),
     )
 

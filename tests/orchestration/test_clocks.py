@@ -28,7 +28,6 @@ from orchestration.services.recovery import runs_recover
 from orchestration.services.task_schedules import task_schedule_begin, task_schedule_save
 from orchestration.standby import ending, holding, rows
 from orchestration.standby.ending import standby_sweep
-from taskmapr.core.errors import NoWorker
 from taskmapr.core.events import ApprovalRequested, RunPaused, RunStarted
 from taskmapr.core.ids import uuid7
 from taskmapr.users.models import User
@@ -117,7 +116,7 @@ def test_a_run_waits_for_a_worker_as_long_as_any(start: StartRun, off: Off) -> N
     off(recovery, run_end, minutes=10)
 
     assert runs_recover()["unclaimed"] == 0
-    assert not run_end.run_fail_unclaimed(run_id=run.pk, error=NoWorker())
+    assert not run_end.run_fail_unclaimed(run_id=run.pk)
 
 
 def test_a_moment_has_one_task(ada: User, off: Off) -> None:

@@ -238,6 +238,22 @@ def test_a_run_that_no_worker_takes_fails(start: StartRun) -> None:
     assert (run.status, run.error_code) == ("failed", "no_worker")
 
 
+@pytest.mark.req("OV-64", "TQ-15")
+def test_a_begun_run_that_no_other_worker_takes_up_is_not_said_to_be_untouched(
+    start: StartRun, hold: Hold
+) -> None:
+    run = start()
+    write(hold(run.pk))
+    _lapse(run)
+    runs_recover()
+    _age(run, seconds=31)
+
+    assert runs_recover()["unclaimed"] == 1
+
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "worker_lost")
+
+
 @pytest.mark.req("OV-64")
 def test_a_worker_that_serves_other_queues_is_none_for_this_run(
     start: StartRun, queue: RecordingQueue, signals: RecordingSignals
