@@ -43,6 +43,8 @@ class TaskSocketDialect:
         self._at = _BEGINNING
         self._calls = CallBook()
         self._has_ended = False
+        #: As last told.
+        self._attempts = 0
         self._moves: dict[str, Callable[[Event], list[Frame]]] = {
             "run.created": self._created,
             "run.started": self._started,
@@ -117,7 +119,9 @@ class TaskSocketDialect:
         return [self.snapshot()]
 
     def _started(self, event: Event) -> list[Frame]:
-        return [self._status()]
+        """Going on behind a step is nothing new: the status and the attempt that are shown stay."""
+        before, self._attempts = self._attempts, self._result.attempts
+        return [] if self._attempts == before else [self._status()]
 
     def _asked(self, event: Event) -> list[Frame]:
         # That it waits for a step is told by its lines and its progress.

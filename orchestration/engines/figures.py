@@ -50,13 +50,20 @@ def _output_measured(held: HeldRun) -> None:
 
 
 @contextmanager
-def task_measured(held: HeldRun, task_type: str) -> Iterator[None]:
+def task_measured(held: HeldRun, task_type: str, *, goes_on: bool = False) -> Iterator[None]:
     """One attempt at a task: how long it took and what it came to, however it ends. An attempt that
-    goes into other hands, or waits for a person, is not counted."""
+    goes into other hands, or waits for a person, is not counted.
+
+    goes_on: it began before it waited for something; its time counts from then on.
+    """
     task_id, attempt = str(held.run_id), held.attempt
-    waited_s = (datetime.now(UTC) - held.claim.created_at).total_seconds()
-    task_lines.task_started(task_id, task_type, attempt=attempt, waited_s=waited_s)
     begun = time.monotonic()
+    if goes_on:
+        first = next(event.at for event in held.claim.events if event.kind == "run.started")
+        begun -= (datetime.now(UTC) - first).total_seconds()
+    else:
+        waited_s = (datetime.now(UTC) - held.claim.created_at).total_seconds()
+        task_lines.task_started(task_id, task_type, attempt=attempt, waited_s=waited_s)
 
     def ended(status: str, code: str = "") -> None:
         seconds = time.monotonic() - begun

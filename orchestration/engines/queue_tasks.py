@@ -71,7 +71,8 @@ class TaskEngine:
         if self._may_not_repeat:
             # An earlier attempt was lost in the middle of it.
             raise WorkerLost("Its worker was lost after it had begun to change something.")
-        with task_measured(held, self._type.name):
+        was_resumed = any(event.kind == "run.resumed" for event in held.claim.events)
+        with task_measured(held, self._type.name, goes_on=bool(self._type.steps) and was_resumed):
             await self._lived()
 
     async def _lived(self) -> None:

@@ -317,3 +317,31 @@ def test_earlier_lines_progress_and_results_may_be_left_out() -> None:
     short = [e for e in events if e.seq in {1, 2, 22, 24}]
 
     assert _folded(short).body(now=NOW) == _folded(events).body(now=NOW)
+
+
+STEP = {"name": "fetch", "position": 1, "task_type": "http_request", "task_id": "T"}
+WAITS = {"approval_id": "a", "asks": "question", "expires_at": "2026-01-05T11:00:00Z", "step": STEP}
+ANSWERED = {"approval_id": "a", "decision": "answered", "by": "step"}
+
+
+@pytest.mark.req("TQ-12", "TQ-20")
+def test_a_task_whose_steps_are_tasks_tells_which_one_it_waits_for() -> None:
+    log = _log(
+        CREATED,
+        STARTED,
+        ("approval.requested", WAITS),
+        ("run.paused", {"approval_ids": ["a"]}),
+        ("approval.resolved", ANSWERED),
+        ("run.resumed", {"by": "step"}),
+        ("run.started", {"attempt": 2, "worker": "w2"}),
+        ("log", {"level": "info", "text": "on"}),
+    )
+
+    waiting = _folded(log[:4]).body(now=NOW)
+    going_on = _folded(log).body(now=NOW)
+
+    assert waiting["message"] == "Task 'test_task' waits for its step 'fetch'"
+    assert (waiting["status"], waiting["details"]) == ("running", {"steps": [STEP]})
+    assert (going_on["status"], going_on["attempts"]) == ("running", 1)
+    assert going_on["logs"][0]["attempt"] == 1
+    assert going_on["details"] == {"steps": [STEP]}

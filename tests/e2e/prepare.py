@@ -1,7 +1,7 @@
 """`python -m tests.e2e.prepare <address of the model server>`: what a stack's database begins with.
 
-Users Ada and Cyd, a default profile that may use every scripted model, and some model rows that
-answer in a way of their own.
+Users Ada and Cyd, a default profile that may use every scripted model, some model rows that answer
+in a way of their own, and a type of tasks with two steps, of which the first is held.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def main(base_url: str) -> None:
     call_command("migrate", verbosity=0, interactive=False)
     _users_make()
     _profiles_make(base_url)
+    _types_make()
 
 
 def _users_make() -> None:
@@ -32,6 +33,18 @@ def _users_make() -> None:
 
     for user in (ADA, CYD):
         User.objects.create(pk=user.id, email=user.email, password="!")
+
+
+def _types_make() -> None:
+    from orchestration.models import TaskDefinition
+
+    slow = {"name": "{{ params.name }}", "steps": 2, "held_after": 1}
+    quick = {"duration_s": 0, "steps": 1, "told": "{{ steps.slow.status }}"}
+    steps = [
+        {"name": "slow", "type": "test.held_task", "params": slow},
+        {"name": "quick", "type": "test_task", "params": quick},
+    ]
+    TaskDefinition.objects.create(name="two_steps", kind="sequence", content={"steps": steps})
 
 
 def _profiles_make(base_url: str) -> None:

@@ -21,26 +21,31 @@ def shape() -> Shape:
     return Shape(workers=1, env={"TASKMAPR_TOOL_MODULES": modules})
 
 
-@pytest.mark.req("TQ-15", "TQ-18", "TQ-26", "TQ-S13")
+@pytest.mark.req("TQ-12", "TQ-15", "TQ-18", "TQ-26", "TQ-S13")
 def test_of_what_a_killed_worker_did_only_what_may_be_repeated_is_done_again(
     stack: Stack, tmp_path: Path
 ) -> None:
     """The other task has begun a change. Its process is gone with its worker, and so is what that
-    had started. Who follows the first sees that there is another attempt, and its result."""
+    had started. Who follows the first sees that there is another attempt, and its result. A third
+    one waits for its first step, which is done again and followed by the second."""
     file = tmp_path / "pids"
     changing = stack.assign("child.deaf", {"file": str(file)})
     wait_until(lambda: "result" in stack.kinds(changing), timeout_s=PATIENCE_S)
+    chain = stack.assign("two_steps", {"name": "slow"})
     repeated = stack.assign_held("repeated", steps=30, held_after=3)
+    wait_until(lambda: _step_holds(stack, chain), timeout_s=PATIENCE_S)
     with following(stack, repeated) as follower:
         follower.until_lines(3)
         stack.holder(changing).kill()
         stack.let_go("repeated")
+        stack.let_go("slow")
         stack.revive()
         for pid in map(int, file.read_text().split()):
             wait_until(lambda pid=pid: is_gone(pid), timeout_s=20)  # type: ignore[misc]
         assert follower.rest() == 1000
 
     _is_done_again(stack, repeated, follower)
+    _went_on(stack, chain)
     ended = stack.wait_for_end(changing, timeout_s=PATIENCE_S)
     assert (ended["status"], ended["error_code"]) == ("failed", "worker_lost")
     results = [e["data"]["value"] for e in stack.events(changing) if e["kind"] == "result"]
@@ -56,6 +61,28 @@ def _is_done_again(stack: Stack, run_id: str, follower: Follower) -> None:
     assert [m["data"]["message"] for m in after] == [f"step {n} of 30" for n in range(1, 31)]
     assert follower.types[-2:] == ["status", "result"]
     assert follower.messages[-1]["data"]["attempts"] == 2
+
+
+_STEPS = """
+SELECT r.id::text, r.status, r.attempt FROM agent_sequence_steps s JOIN agent_runs r ON r.id = s.run_id
+WHERE s.sequence_id = %s ORDER BY s.position
+"""
+
+
+def _step_holds(stack: Stack, chain: str) -> bool:
+    """Its first step has begun, and nobody holds the sequence."""
+    steps = stack.rows(_STEPS, chain)
+    is_held = bool(steps) and "log" in stack.kinds(steps[0]["id"])
+    return is_held and stack.run(chain)["status"] == "paused"
+
+
+def _went_on(stack: Stack, chain: str) -> None:
+    ended = stack.wait_for_end(chain, timeout_s=PATIENCE_S)
+    assert (ended["status"], ended["error_code"]) == ("succeeded", "")
+    steps = [(step["status"], step["attempt"]) for step in stack.rows(_STEPS, chain)]
+    assert steps == [("succeeded", 2), ("succeeded", 1)]
+    (result,) = (e["data"]["value"] for e in stack.events(chain) if e["kind"] == "result")
+    assert result["steps"][1]["output"]["echo"]["told"] == "completed"
 
 
 @pytest.mark.req("TQ-36")

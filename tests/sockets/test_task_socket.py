@@ -340,3 +340,27 @@ async def test_an_erased_task_still_says_how_it_ended(task: UUID, key: str) -> N
     assert messages[1]["data"]["expired"] is True
     assert messages[1]["data"]["status"] == "completed"
     assert code == 1000
+
+
+@pytest.mark.req("TQ-12", "TQ-25")
+async def test_steps_that_are_tasks_are_told_by_lines_and_progress(task: UUID, key: str) -> None:
+    """Waiting for one, and going on behind it, changes nothing that is shown."""
+    wait = ev.ApprovalRequested(
+        approval_id="a",
+        asks="question",
+        expires_at="2026-01-05T11:00:00Z",
+        step={"name": "one", "position": 1, "task_type": "test_task", "task_id": str(task)},
+    )
+    over = ev.ApprovalResolved(approval_id="a", decision="answered", by="step")
+    async with connected(f"/ws/task/{task}", x_api_key=key) as client:
+        await client.hear()
+        await happens(task, BEGUN, *steps(1, 1), wait, ev.RunPaused(approval_ids=["a"]))
+        await happens(task, over, ev.RunResumed(by="step"))
+        await happens(task, ev.RunStarted(attempt=2, worker="w2"), *steps(2, 2))
+        await ends(task, ev.ResultGiven(value={}))
+        messages, code = await client.hear_all()
+
+    assert kinds(messages) == ["status", *("log", "progress") * 2, "status", "result"]
+    assert {m["status"] for m in messages} == {"running", "completed"}
+    assert messages[-1]["data"]["attempts"] == 1
+    assert code == 1000

@@ -574,3 +574,17 @@ def test_a_retryable_failure_of_a_step_does_not_repeat_the_sequence(
     assert refreshed(run).error_message.endswith("second, failed: retries_exhausted: busy")
     assert Run.objects.filter(subject="test_task").count() == 1
     assert Run.objects.filter(subject="busy").count() == 1
+
+
+@pytest.mark.req("TQ-12", "TQ-36")
+def test_a_sequence_begins_and_ends_once_in_the_lines_of_tasks(
+    assign: Callable[..., Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    sequence(step("first", {"duration_s": 0.2}), step("second"))
+
+    run = assign()
+    carry_all()
+
+    told = [r.__dict__ for r in caplog.records if r.__dict__.get("task_id") == str(run.pk)]
+    assert [line["event"] for line in told] == ["assigned", "started", "completed"]
+    assert told[-1]["duration_ms"] >= 200
