@@ -45,7 +45,7 @@ _FOLDERS: Final = {role: folder for folder, role in ROLES.items()}
 def run_outcome(run: Run, veil: str) -> dict[str, Any]:
     """The page's part on work that has a name. Of runs that only talk, files and crashes alone.
 
-    At most eight queries. veil: what stands in the place of words that may not be read.
+    At most nine queries. veil: what stands in the place of words that may not be read.
     """
     files = [_file(row, run, veil) for row in run.artifacts.all()[:ROWS]]
     shown = {
@@ -63,7 +63,7 @@ def run_outcome(run: Run, veil: str) -> dict[str, Any]:
         "result_text": _result(run, veil),
         "callbacks": [_callback(row) for row in run.deliveries.all()[:ROWS]],
         "is_repeatable": is_repeatable(run),
-        "steps": _steps(run, veil),
+        **_steps(run, veil),
         **_origin(run),
     }
 
@@ -186,15 +186,20 @@ def _origin(run: Run) -> dict[str, Any]:
     }
 
 
-def _steps(run: Run, veil: str) -> list[dict[str, Any]]:
-    """Of a task whose steps are tasks: those that were begun, and behind them the others."""
+def _steps(run: Run, veil: str) -> dict[str, Any]:
+    """Of a task whose steps are tasks: those that were begun, and behind them the others. To go on
+    behind a step is no attempt."""
     settings = ({} if run.is_sealed else run.input or {}).get("settings") or {}
     definition = settings.get("definition") or {}
     if definition.get("kind") != DefinitionKind.SEQUENCE:
-        return []
+        return {"attempt": run.attempt}
     begun = {row.position: row for row in run.steps.select_related("run")}
     planned = definition["content"].get("steps") or []
-    return [_step(n, plan, begun.get(n), veil) for n, plan in enumerate(planned, 1)]
+    resumed = RunEvent.objects.filter(run_id=run.pk, kind="run.resumed").count()
+    return {
+        "attempt": run.attempt - resumed,
+        "steps": [_step(n, plan, begun.get(n), veil) for n, plan in enumerate(planned, 1)],
+    }
 
 
 def _step(

@@ -85,8 +85,8 @@ class StepsWidget(forms.Widget):
         lines = format_html_join("", "{}", ((self._line(name, n, r),) for n, r in enumerate(rows)))
         return format_html(
             '<div class="tm-table-frame" tabindex="0" role="region" aria-label="Steps, table">'
-            '<table class="tm-table"><thead><tr><th scope="col">Order</th><th scope="col">Name</th>'
-            '<th scope="col">Type</th><th scope="col">Parameters</th>'
+            '<table class="tm-table tm-steps"><thead><tr><th scope="col">Order</th>'
+            '<th scope="col">Name and type</th><th scope="col">Parameters</th>'
             '<th scope="col">Goes on when it fails</th></tr></thead><tbody>{}</tbody>'
             "</table></div>",
             lines,
@@ -113,9 +113,9 @@ class StepsWidget(forms.Widget):
         )
         return format_html(
             '<tr><td><input class="tm-input" type="number" min="1" max="999" {} value="{}"></td>'
-            '<td><input class="tm-input" type="text" maxlength="40" {} value="{}"></td>'
-            '<td><select class="tm-input" {}>{}</select></td>'
-            '<td><textarea class="tm-input" rows="3" cols="40" {}>{}</textarea></td>'
+            '<td><input class="tm-input" type="text" maxlength="40" {} value="{}">'
+            '<select class="tm-input" {}>{}</select></td>'
+            '<td><textarea class="tm-input" rows="4" {}>{}</textarea></td>'
             '<td><input type="checkbox" {}{}></td></tr>',
             said("order", "Order"),
             row["order"],

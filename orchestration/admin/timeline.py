@@ -222,6 +222,8 @@ def _actions(d: _Words) -> str:
 
 
 def _asked(d: _Words) -> str:
+    if d["step"]:
+        return f"waits for a task of type {d['tool']}"
     about = f" about {d['tool']}" if d["tool"] else ""
     return f"{d['asks']}{about}: {d['prompt']}" if d["prompt"] else f"{d['asks']}{about}"
 

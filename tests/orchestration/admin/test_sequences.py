@@ -201,6 +201,8 @@ def test_the_page_of_a_task_shows_its_steps_and_theirs_lead_back(
     assert f'href="/admin/orchestration/run/{step.pk}/change/"' in rows[1]
     assert "succeeded" in rows[1]
     assert "Waits for a person" not in body
+    assert "waits for a task of type test_task" in body
+    assert "<dt>Attempt</dt><dd>1 of 4</dd>" in body
     assert f'Step of</dt><dd><a class="tm-link" href="/admin/orchestration/run/{run_id}/' in page(
         step.pk
     )
