@@ -64,7 +64,8 @@ def _is_done_again(stack: Stack, run_id: str, follower: Follower) -> None:
 
 
 _STEPS = """
-SELECT r.id::text, r.status, r.attempt FROM agent_sequence_steps s JOIN agent_runs r ON r.id = s.run_id
+SELECT r.id::text, r.status, r.attempt
+FROM agent_sequence_steps s JOIN agent_runs r ON r.id = s.run_id
 WHERE s.sequence_id = %s ORDER BY s.position
 """
 
