@@ -38,8 +38,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start processes come first: begun last, a long one would keep one worker busy
-    while the other had nothing left to do."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    while the other had nothing left to do. Of these, files that share a stack are neighbours."""
+    items.sort(key=lambda item: (item.get_closest_marker("e2e") is None, _has_own_stack(item)))
+
+
+def _has_own_stack(item: pytest.Item) -> bool:
+    module = item.getparent(pytest.Module)
+    return module is not None and hasattr(module.obj, "shape")
 
 
 def pytest_collection_finish() -> None:

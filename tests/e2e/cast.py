@@ -16,6 +16,9 @@ class Person:
 ADA = Person(UUID("00000000-0000-4000-8000-00000000ada0"), "ada@example.org")
 CYD = Person(UUID("00000000-0000-4000-8000-000000000c0d"), "cyd@example.org")
 
+#: Where a page may ask from, beside our own.
+PAGE = "https://app.example.com"
+
 #: The names that a request may ask for; what each answers: tests/modelserver/script.py.
 #: "scripted" and "scripted-2" are for answers that a test queues.
 MODELS = (

@@ -12,6 +12,7 @@ import pytest
 
 from taskmapr.stack.postgres import EmbeddedPostgres, binaries
 from tests.conftest import servers
+from tests.e2e.cast import PAGE
 from tests.e2e.processes import ROOT
 from tests.e2e.stack import Shape, Stack, environment, place_make
 from tests.modelserver.process import ScriptedServer, running_model_server
@@ -56,8 +57,9 @@ def database_fill(prepared_database: str) -> Callable[[EmbeddedPostgres], None]:
 
 @pytest.fixture(scope="module")
 def shape() -> Shape:
-    """Modules that need another one define a fixture of this name."""
-    return Shape()
+    """Modules that need another one define a fixture of this name. One for all others, so that
+    they share a stack: two web processes, and a page of another origin."""
+    return Shape(web=2, env={"CORS_ALLOWED_ORIGINS": PAGE})
 
 
 class Stacks:

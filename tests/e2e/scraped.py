@@ -13,7 +13,7 @@ class Scraped:
     """The page as it is now."""
 
     def __init__(self, stack: Stack, web: int = 0) -> None:
-        with urlopen(f"{stack.address(web)}/metrics", timeout=10) as answer:
+        with urlopen(f"{stack.address(web)}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         self._values = {
             (sample.name, frozenset(sample.labels.items())): sample.value

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 #: Longer than any time without news that a test allows.
-SILENCE_S = 25.0
+SILENCE_S = 40.0
 
 
 class StreamCut(Exception):
@@ -113,6 +113,7 @@ class Stream:
 
     def until(self, wanted: str | Callable[[Frame], bool]) -> Frame:
         """Read up to and including the first frame of that type, or for which it is true."""
+        self._news_at = time.monotonic()
         test = (lambda f: f.type == wanted) if isinstance(wanted, str) else wanted
         while (frame := self.next()) is not None:
             if test(frame):
@@ -131,6 +132,7 @@ class Stream:
 
     def rest(self) -> list[Frame]:
         """Read to the end; everything that was read, also before."""
+        self._news_at = time.monotonic()
         while self.next() is not None:
             pass
         return self.frames

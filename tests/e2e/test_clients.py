@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from tests.e2e.stack import Shape, Stack, wait_until
+from tests.e2e.stack import Stack, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -21,11 +21,6 @@ pytestmark = pytest.mark.e2e
 HALF = 100
 #: What every client left behind would be four times as much in the worker, twice in a web process.
 LEAKED = HALF // 4
-
-
-@pytest.fixture(scope="module")
-def shape() -> Shape:
-    return Shape(web=2)
 
 
 @pytest.mark.req("VB-82", "OV-22")
@@ -108,9 +103,9 @@ def test_two_hundred_clients_that_leave_at_random_leave_nothing_behind(stack: St
         return [*channels, *marks, *upstream]
 
     with suppress(AssertionError):  # the next one says what it is
-        wait_until(lambda: not left(), timeout_s=20)
+        wait_until(lambda: not left())
     assert left() == []
-    wait_until(lambda: all(inbound(web.pid) == 0 for web in stack.web), timeout_s=30)
+    wait_until(lambda: all(inbound(web.pid) == 0 for web in stack.web))
     wait_until(
         lambda: all(open_files(p.pid) < before[p.name] + LEAKED for p in stack.processes),
         timeout_s=30,
@@ -128,7 +123,7 @@ def test_two_hundred_clients_that_leave_at_random_leave_nothing_behind(stack: St
 
 def wait_until_all_ended(stack: Stack) -> None:
     open_runs = "SELECT count(*) FROM agent_runs WHERE finished_at IS NULL"
-    wait_until(lambda: stack.rows(open_runs)[0]["count"] == 0, timeout_s=40)
+    wait_until(lambda: stack.rows(open_runs)[0]["count"] == 0)
 
 
 async def crowd(stack: Stack, *, seed: int) -> None:

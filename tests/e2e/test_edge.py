@@ -9,19 +9,14 @@ from uuid import uuid4
 
 import pytest
 
+from tests.e2e.cast import PAGE
 from tests.e2e.sse import Stream
-from tests.e2e.stack import Shape, Stack, wait_until
+from tests.e2e.stack import Stack, wait_until
 
 pytestmark = pytest.mark.e2e
 
-PAGE = "https://app.example.com"
 STRANGER = "https://evil.example"
 ASK = "/api/taskmapr/orchestrate"
-
-
-@pytest.fixture(scope="module")
-def shape() -> Shape:
-    return Shape(web=2, env={"CORS_ALLOWED_ORIGINS": PAGE})
 
 
 # Older clients ----------------------------------------------------------------------------------
@@ -177,11 +172,15 @@ def test_preflights(stack: Stack, path: str) -> None:
 
 @pytest.mark.req("OV-57")
 def test_a_limit_holds_over_all_web_processes(stack: Stack) -> None:
-    stack.rows(
-        "UPDATE agents_cfg_overlayprofile SET rate_limit_per_minute = 2"
+    limit = (
+        "UPDATE agents_cfg_overlayprofile SET rate_limit_per_minute = %s"
         " WHERE name = 'patient' RETURNING id"
     )
-    answers = [stack.ask("hi", profile="patient", web=n % 2) for n in range(3)]
+    stack.rows(limit, 2)
+    try:
+        answers = [stack.ask("hi", profile="patient", web=n % 2) for n in range(3)]
+    finally:
+        stack.rows(limit, None)
 
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]

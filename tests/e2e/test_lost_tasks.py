@@ -41,7 +41,7 @@ def test_of_what_a_killed_worker_did_only_what_may_be_repeated_is_done_again(
         stack.let_go("slow")
         stack.revive()
         for pid in map(int, file.read_text().split()):
-            wait_until(lambda pid=pid: is_gone(pid), timeout_s=20)  # type: ignore[misc]
+            wait_until(lambda pid=pid: is_gone(pid))  # type: ignore[misc]
         assert follower.rest() == 1000
 
     _is_done_again(stack, repeated, follower)

@@ -101,7 +101,7 @@ def _found(places: dict[str, str], words: tuple[str, ...]) -> list[tuple[str, st
 
 
 def _figures(stack: Stack) -> str:
-    with urlopen(f"{stack.address()}/metrics", timeout=10) as answer:
+    with urlopen(f"{stack.address()}/metrics", timeout=30) as answer:
         return str(answer.read().decode())
 
 

@@ -46,7 +46,7 @@ def served(stack: Stack, tools: McpProcess) -> McpProcess:
         tools.restart()
     wait_until(lambda: mcp_is(stack, "available"), timeout_s=70)
     wait_until(lambda: stack.rows("SELECT * FROM agents_cfg_tool WHERE name = 'mcp:base.echo'"))
-    wait_until(lambda: ask(stack, "there?", "mcp_base_echo", text="yes")["ok"], timeout_s=10)
+    wait_until(lambda: ask(stack, "there?", "mcp_base_echo", text="yes")["ok"])
     return tools
 
 
@@ -159,7 +159,7 @@ def test_a_failing_tool_and_a_dying_server_are_tool_errors(
     wait_until(lambda: mcp_is(stack, "unavailable"))
     served.restart()
     wait_until(lambda: mcp_is(stack, "available"), timeout_s=70)
-    wait_until(lambda: ask(stack, "say it", "mcp_base_echo", text="again")["ok"], timeout_s=10)
+    wait_until(lambda: ask(stack, "say it", "mcp_base_echo", text="again")["ok"])
 
 
 @pytest.mark.req("OV-43")
@@ -180,7 +180,7 @@ def test_a_program_runs_beside_the_worker_and_ends_with_it(stack: Stack, tmp_pat
         "UPDATE agents_cfg_tool SET is_enabled = true, danger = 'read', has_effect = false"
         " WHERE name = 'mcp:local.echo' RETURNING id"
     )
-    wait_until(lambda: ask(stack, "say", "mcp_local_echo", text="near")["ok"], timeout_s=10)
+    wait_until(lambda: ask(stack, "say", "mcp_local_echo", text="near")["ok"])
     running = programs()
     assert running
 

@@ -162,7 +162,7 @@ def test_types_made_while_everything_runs_can_be_assigned(stack: Stack, types_di
     def listed() -> set[str]:
         return {row["name"] for row in stack.get("/tasks/").json()["tasks"]}
 
-    wait_until(lambda: {"file.first", "file.second", "green"} <= listed(), timeout_s=10)
+    wait_until(lambda: {"file.first", "file.second", "green"} <= listed())
     assert over(stack, stack.assign("file.second"))["result"] == {"from": "file.second"}
     assert over(stack, stack.assign("green"))["result"]["echo"]["colour"] == "green"
 

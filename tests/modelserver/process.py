@@ -45,7 +45,7 @@ class ScriptedServer:
     def reset(self) -> None:
         self._call("POST", "/reset")
 
-    def wait_for_state(self, model: str, state: str, *, timeout_s: float = 5.0) -> float:
+    def wait_for_state(self, model: str, state: str, *, timeout_s: float = 30.0) -> float:
         """Seconds until the last request for this model was in that state."""
         return wait_until(lambda: self._state(model) == state, timeout_s=timeout_s)
 
