@@ -46,7 +46,8 @@ TIMES = {
     "TASKMAPR_RECOVERY_EVERY_S": "1",
     "TASKMAPR_HEARTBEAT_SECONDS": "1",
     "TASKMAPR_DISCONNECT_GRACE_S": "3",
-    "TASKMAPR_NO_WORKER_AFTER_S": "6",
+    # Longer than a worker that was killed takes to come back on a busy machine.
+    "TASKMAPR_NO_WORKER_AFTER_S": str(PATIENCE_S),
     "TASKMAPR_DRAIN_S": "3",
     "TASKMAPR_RATE_LIMIT_PER_MINUTE": "0",
     "TASKMAPR_RATE_LIMIT_ADDRESS_PER_MINUTE": "0",

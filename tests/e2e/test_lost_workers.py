@@ -17,8 +17,10 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def shape() -> Shape:
-    """With time to release an answer after its worker was asked to stop."""
-    return Shape(workers=2, env={"TASKMAPR_DRAIN_S": "5"})
+    """With time to release an answer after its worker was asked to stop, and little without
+    any worker."""
+    env = {"TASKMAPR_DRAIN_S": "5", "TASKMAPR_NO_WORKER_AFTER_S": "10"}
+    return Shape(workers=2, env=env)
 
 
 def effects(stack: Stack, line: str) -> int:

@@ -105,5 +105,6 @@ def admin(browser: Chrome, stack: Stack, operator: None) -> Console:
     page.one("[name=username]").send_keys(ROOT_EMAIL)
     page.one("[name=password]").send_keys(ROOT_PASSWORD)
     page.one("form [type=submit]").click()
-    wait_until(lambda: page.path == "/admin/orchestration/run/")
+    # Whoever goes on while a page still loads may be told that the next one has loaded.
+    wait_until(lambda: page.path == "/admin/orchestration/run/" and page.is_loaded)
     return page

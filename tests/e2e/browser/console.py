@@ -68,7 +68,7 @@ class Console:
 
     def wait_for_panel(self) -> None:
         wait_until(lambda: bool(self.all(".tm-overlay textarea")))
-        wait_until(lambda: self.script("document.readyState") == "complete")
+        wait_until(lambda: self.is_loaded)
 
     def ask(self, text: str) -> None:
         self.one(".tm-overlay textarea").send_keys(text, Keys.ENTER)
@@ -118,6 +118,10 @@ class Console:
     @property
     def path(self) -> str:
         return self.script("location.pathname")
+
+    @property
+    def is_loaded(self) -> bool:
+        return bool(self.script("document.readyState === 'complete'"))
 
     @property
     def answer(self) -> str:

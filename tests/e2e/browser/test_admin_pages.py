@@ -53,7 +53,7 @@ def test_axe_finds_nothing_serious(admin: Console, stack: Stack) -> None:
             admin.browser.get(admin.base + page)
             for scheme in ("light", "dark"):
                 use_scheme(admin.browser, scheme)
-                assert _ours(admin.browser) == [], f"{page}, {scheme}, {width} pixels"
+                assert ours(admin.browser) == [], f"{page}, {scheme}, {width} pixels"
     assert admin.complaints() == []
 
 
@@ -77,11 +77,12 @@ def test_a_replay_shows_the_answer_grow(admin: Console, stack: Stack) -> None:
     assert admin.complaints() == []
 
 
-def _ours(browser: Chrome) -> list[object]:
+def ours(browser: Chrome) -> list[object]:
     """What axe finds in our part of the page; what the theme draws around it is the theme's."""
     try:
         wait_until(lambda: browser.execute_script(_IS_DRAWN))
     except AssertionError:
-        raise AssertionError(f"not one of our pages: {browser.page_source[:2_000]}") from None
+        seen = f"{browser.current_url} {browser.page_source[:2_000]}"
+        raise AssertionError(f"not one of our pages: {seen}") from None
     browser.execute_script(AXE)
     return browser.execute_async_script(_RUN)

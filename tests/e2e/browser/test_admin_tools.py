@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from selenium.webdriver import Chrome
 
 from tests.e2e.browser.conftest import resize
 from tests.e2e.browser.console import Console
-from tests.e2e.browser.test_accessibility import AXE, use_scheme
-from tests.e2e.browser.test_admin_pages import _RUN
+from tests.e2e.browser.test_accessibility import use_scheme
+from tests.e2e.browser.test_admin_pages import ours
 from tests.e2e.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
@@ -54,7 +53,7 @@ def test_a_tool_is_called_by_a_worker_and_answers(admin: Console, stack: Stack) 
         resize(admin.browser, width)
         for scheme in ("light", "dark"):
             use_scheme(admin.browser, scheme)
-            assert _ours(admin.browser) == [], f"{scheme}, {width} pixels"
+            assert ours(admin.browser) == [], f"{scheme}, {width} pixels"
 
     admin.one("[name=arg-query]").send_keys("tool")
     admin.one(".tm-admin button[type=submit]").click()
@@ -69,9 +68,3 @@ def _tool(stack: Stack, name: str) -> list[dict[str, object]]:
         "SELECT id FROM agents_cfg_tool WHERE name = %s", name
     )
     return rows
-
-
-def _ours(browser: Chrome) -> list[object]:
-    browser.execute_script(AXE)
-    found: list[object] = browser.execute_async_script(_RUN)
-    return found
