@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -12,16 +13,20 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from agents_cfg.selectors.profiles import profile_allowance
+from orchestration.api.settling import rows_settle
 from orchestration.api.streams import Followed, json_body, sse_frames, stream_response
 from orchestration.live import live
 from orchestration.page.request import OverlayRequest
+from orchestration.selectors.runs import runs_running
 from orchestration.services.idempotency import RunRepeated
 from orchestration.services.overlay_runs import Asked, overlay_run_start
+from orchestration.services.run_start import StartedRun
 from orchestration.standby.anywhere import readable_anywhere
-from taskmapr.core.errors import InvalidRequest
+from taskmapr.core.errors import InvalidRequest, SessionBusy
 from taskmapr.core.ids import uuid7
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
+from taskmapr.foundation.database_state import asked_or
 from taskmapr.foundation.problems import is_database_unavailable
 from taskmapr.foundation.telemetry import metrics
 from taskmapr.foundation.telemetry.requests import endpoint_of
@@ -93,8 +98,7 @@ class AskingView(StreamingAPIView):
         # noticed before anything exists.
         subscription = await live().subscribe(run_id)
         try:
-            started = await in_database(
-                overlay_run_start,
+            started = await overlay_started(
                 Asked(
                     run_id=run_id,
                     user_id=user_of(request).pk,
@@ -103,7 +107,7 @@ class AskingView(StreamingAPIView):
                     origin=request.headers.get("Origin"),
                     request_id=getattr(request, "request_id", ""),
                     idempotency_key=key,
-                ),
+                )
             )
         except RunRepeated as earlier:
             await live().unsubscribe(subscription)
@@ -121,6 +125,18 @@ class AskingView(StreamingAPIView):
             ),
             how={"subscription": subscription, "known": [started.created]},
         )
+
+
+async def overlay_started(asked: Asked) -> StartedRun:
+    """`overlay_run_start`; a session is not busy with a run whose end was told."""
+    try:
+        return await in_database(overlay_run_start, asked)
+    except SessionBusy:
+        # Whoever was told the end of an answer may ask again. Tried again in any case: its row may
+        # have been written since.
+        running = partial(runs_running, session_id=asked.request.session_id, owner_id=asked.user_id)
+        await rows_settle(await in_database(asked_or, running, list))
+    return await in_database(overlay_run_start, asked)
 
 
 def idempotency_key_of(request: Request) -> str | None:
