@@ -13,7 +13,8 @@ from django.db.models import OuterRef, Subquery
 from orchestration.dialects.task_result import SHOWN
 from orchestration.models import Approval, RunEvent, SequenceStep
 from orchestration.models.approval import ApprovalStatus
-from taskmapr.core.run_state import CANCELLED, FAILED, FINAL_STATUSES, SUCCEEDED
+from taskmapr.core.run_kinds import TASK
+from taskmapr.core.run_state import CANCELLED, FAILED, FINAL_STATUSES, OPEN_STATUSES, SUCCEEDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +95,14 @@ def _error(row: SequenceStep) -> dict[str, str] | None:
     if run.error_code:
         return {"code": run.error_code, "message": run.error_message}
     return None
+
+
+def sequences_under_way(task_type: str) -> set[UUID]:
+    """Of this type: those that have begun a step and are not over, whether a worker holds them or
+    not."""
+    steps = SequenceStep.objects.filter(
+        sequence__kind=TASK.name,
+        sequence__subject=task_type,
+        sequence__status__in=OPEN_STATUSES,
+    )
+    return set(steps.values_list("sequence_id", flat=True))

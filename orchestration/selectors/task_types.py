@@ -253,7 +253,8 @@ def task_type_of_run(subject: str, given: Mapping[str, Any]) -> TaskType:
 
 
 def task_type_of_step(definition: Mapping[str, Any], name: str) -> TaskType:
-    """The type of a step, as it was when its sequence was assigned. definition: of the sequence.
+    """The type of a step, as it was when its sequence was assigned. definition: of the sequence;
+    empty for one that is made in code.
 
     Raises UnknownTaskType and TaskDisabled: what operators switched off begins no more.
     """

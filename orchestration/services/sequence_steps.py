@@ -29,7 +29,14 @@ from orchestration.services.pausing import approval_open, approval_settle
 from orchestration.services.run_end import run_cancel, successors_enqueue
 from orchestration.services.run_start import NewRun, run_create
 from orchestration.services.task_assign import Order, Ordering, task_new_run
-from taskmapr.core.errors import AlreadyFinished, LeaseLost, TaskFailed, TaskMaprError, TimeLimit
+from taskmapr.core.errors import (
+    AlreadyFinished,
+    LeaseLost,
+    TaskFailed,
+    TaskMaprError,
+    TimeLimit,
+    Unavailable,
+)
 from taskmapr.core.ids import uuid7
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.run_state import FINAL_STATUSES, RUNNING
@@ -69,11 +76,11 @@ def sequence_step_begin(*, step: Step, params: Mapping[str, Any]) -> None:
     """The step's task is there and waits for a worker, or it is written down why it cannot be.
 
     Begins no step twice. Raises LeaseLost when the sequence is held by somebody else or is over,
-    and TimeLimit when its time is.
+    TimeLimit when its time is, and Unavailable.
     """
     try:
         _begin(step, params)
-    except (LeaseLost, TimeLimit):
+    except (LeaseLost, TimeLimit, Unavailable):
         raise
     except TaskMaprError as error:
         sequence_step_refuse(step=step, error=error)
@@ -143,7 +150,7 @@ def _new_run(step: Step, sequence: Run, params: Mapping[str, Any]) -> NewRun:
     """A task as if whoever assigned the sequence had assigned it."""
     settings: Mapping[str, Any] = step.claim.input.get("settings") or {}
     intents = settings.get("intents")
-    task_type = task_type_of_step(settings["definition"], step.plan.task_type)
+    task_type = task_type_of_step(settings.get("definition") or {}, step.plan.task_type)
     depth = int((step.claim.input.get("step_of") or {}).get("depth", 0)) + 1
     if task_type.steps and depth >= DEPTH_MOST:
         # Names of types may mean something else by now.
@@ -197,12 +204,16 @@ def _settle(step_id: int, sequence_id: UUID) -> bool:
         step = SequenceStep.objects.select_related("run").get(pk=step_id)
         if step.is_settled or step.run is None:
             return False
-        SequenceStep.objects.filter(pk=step_id).update(is_settled=True)
         if not sequence.is_final:
             _go_on(sequence, step)
-    if sequence.is_final and not step.run.is_final:
+        is_left_over = not step.run.is_final
+        SequenceStep.objects.filter(pk=step_id).update(is_settled=not is_left_over)
+    if is_left_over:
+        # The lock of the sequence is not held any more, and the mark comes last: a process that
+        # dies in between leaves it to the sweep.
         with suppress(AlreadyFinished):
             run_cancel(run_id=step.run.pk, by="sequence", reason="sequence_ended")
+        SequenceStep.objects.filter(pk=step_id).update(is_settled=True)
     return True
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
+from orchestration.selectors.sequence_steps import sequences_under_way
 from orchestration.selectors.task_types import task_type_named
 from orchestration.services.leases import Claim
 from orchestration.services.run_end import successors_enqueue
@@ -49,8 +50,29 @@ def admit(claims: Sequence[Claim]) -> list[Claim]:
     assigned; the others are returned.
 
     Places hold for as long as a lease does and are renewed with it (`renew`). While Redis is away,
-    nobody counts.
+    nobody counts. Sequences, which have no lease while a step goes on, count from their first step
+    to their end.
     """
+    full = {claim.run_id for claim in claims if _is_full(claim)}
+    for claim in claims:
+        if claim.run_id in full:
+            _put_back(claim, delay_s=WAIT_S)
+    return _admitted([claim for claim in claims if claim.run_id not in full])
+
+
+def _is_full(claim: Claim) -> bool:
+    """Whether as many sequences of its type as may be are under way without it."""
+    try:
+        made = task_type_named(claim.subject)
+    except UnknownTaskType:
+        return False
+    if not (made.steps and made.concurrency):
+        return False
+    under_way = sequences_under_way(made.name)
+    return claim.run_id not in under_way and len(under_way) >= made.concurrency
+
+
+def _admitted(claims: Sequence[Claim]) -> list[Claim]:
     limited = [places for claim in claims if (places := _places(claim)).limits]
     if not limited:
         return list(claims)

@@ -19,7 +19,7 @@ from orchestration.models import Approval, Run, SequenceStep, TaskDefinition
 from orchestration.selectors import task_types as selecting
 from orchestration.selectors.task_types import catalogues, task_type_named
 from orchestration.selectors.tasks import task_document
-from orchestration.services import sequence_steps
+from orchestration.services import sequence_steps, task_slots
 from orchestration.services.leases import lease_claim
 from orchestration.services.pausing import approval_resolve, approvals_expire
 from orchestration.services.recovery import runs_recover
@@ -29,7 +29,7 @@ from orchestration.services.task_assign import Order, Ordering, task_assign
 from orchestration.services.task_types import task_definition_delete, task_definition_save
 from taskmapr.core.errors import InvalidInput, LeaseLost
 from taskmapr.core.ids import uuid7
-from taskmapr.core.task_types import Permanent, Retryable, TaskContext, TaskType
+from taskmapr.core.task_types import Permanent, Retryable, StepPlan, TaskContext, TaskType
 from taskmapr.users.models import User
 from tests.orchestration.engines.driving import refreshed, run_carry
 from tests.orchestration.logs import assert_replay_equals_row, kinds, write
@@ -384,7 +384,7 @@ def test_a_step_that_was_begun_while_its_sequence_was_cancelled_is_cancelled(
     sequence(step("first"))
     run = assign()
     carry_next()
-    Run.objects.filter(pk=run.pk).update(status="cancelled", finished_at=Now())
+    end_in_the_row(run)
 
     assert sequence_steps_settle([run.pk]) == 1
 
@@ -588,3 +588,72 @@ def test_a_sequence_begins_and_ends_once_in_the_lines_of_tasks(
     told = [r.__dict__ for r in caplog.records if r.__dict__.get("task_id") == str(run.pk)]
     assert [line["event"] for line in told] == ["assigned", "started", "completed"]
     assert told[-1]["duration_ms"] >= 200
+
+
+@pytest.mark.req("TQ-12", "TQ-18")
+def test_a_sequence_keeps_its_place_while_its_step_goes_on(assign: Callable[..., Run]) -> None:
+    sequence(step("first"), step("second"), concurrency=1)
+    first, second = assign(), assign()
+    async_to_sync(run_carry)(first.pk)
+
+    def admitted(run: Run) -> bool:
+        claim = lease_claim(run_id=run.pk, worker_id="w1")
+        assert claim is not None
+        begins = task_slots.admit([claim])
+        task_slots.leave(begins)
+        return bool(begins)
+
+    assert not admitted(second)
+    waiting = refreshed(second)
+    assert (waiting.status, waiting.enqueued_at, waiting.attempt) == ("queued", None, 0)
+    # Its step is over, and nobody has taken it up yet.
+    (made,) = steps_of(first)
+    assert made.run_id is not None
+    async_to_sync(run_carry)(made.run_id)
+    sequence_steps_settle([made.run_id])
+    Run.objects.filter(pk=second.pk).update(enqueued_at=Now())
+    assert not admitted(second)
+    assert admitted(first)
+
+    end_in_the_row(first)
+    Run.objects.filter(pk=second.pk).update(enqueued_at=Now())
+    assert admitted(second)
+
+
+def end_in_the_row(run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(status="cancelled", finished_at=Now())
+
+
+@pytest.mark.req("TQ-12", "TQ-17")
+def test_a_process_that_dies_before_it_cancels_a_step_leaves_it_to_the_sweep(
+    assign: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequence(step("first"))
+    run = assign()
+    carry_next()
+    end_in_the_row(run)
+
+    def dies(**_: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sequence_steps, "run_cancel", dies)
+        with pytest.raises(SystemExit):
+            sequence_steps_settle([run.pk])
+
+    assert runs_recover()["told"] == 1
+    assert steps_of(run)[0].run.status == "cancelled"  # type: ignore[union-attr]
+
+
+@pytest.mark.req("TQ-12", "TQ-10")
+def test_types_made_in_code_may_have_steps_as_well(
+    assign: Callable[..., Run], of_type: OfType
+) -> None:
+    plan = StepPlan(name="only", task_type="test_task", params={"duration_s": 0, "steps": 1})
+    of_type(lambda params, ctx: None, name="coded", steps=(plan,))
+
+    run = assign(name="coded")
+    carry_all()
+
+    assert refreshed(run).status == "succeeded"
+    assert result(run)["steps"][0]["name"] == "only"
