@@ -36,6 +36,7 @@ _KIND_HELP = (
     'An alias needs {"type": name, "params": {}} and fixes these parameters; an intent'
     ' {"intent": name, "inputs": {}}; an HTTP request {"method", "url", "headers", "secrets":'
     ' {header: name of a secret}}, and sends the parameters as JSON unless "body" is given;'
+    " {{ params.name }} puts one of them in, also into the address behind its host;"
     ' a prompt for a model {"instructions": text, "tools": [names], "model": name}: it is told the'
     " parameters and may call these tools, and without them none. Tasks one after another need the"
     " rows below and nothing here; their time counts all steps together."

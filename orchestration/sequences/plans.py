@@ -94,21 +94,32 @@ def _unfillable(
     plan: StepPlan, earlier: Collection[str], schema: Mapping[str, Any]
 ) -> Iterator[tuple[Path, str]]:
     for where, placeholder in placeholders_in(plan.params):
-        match path_of(placeholder):
-            case ("params",):
-                continue
-            case ("params", name, *_):
-                if not _may_be_given(name, schema):
-                    yield where, f"params.{name}: is none of the parameters"
-            case ("steps", name, part, *_) if name in earlier:
-                if part not in KNOWN_OF_STEP:
-                    told = ", ".join(sorted(KNOWN_OF_STEP))
-                    yield where, f"steps.{name}.{part}: of a step are known: {told}"
-            case ("steps", name, _, *_):
-                yield where, f"steps.{name}: is no earlier step"
-            case _:
-                told = "{{ params.… }} or {{ steps.name.output.… }}"
-                yield where, f"{placeholder or '{{'!r}: must look like {told}"
+        if told := unfillable(placeholder, schema, earlier):
+            yield where, told
+
+
+def unfillable(
+    placeholder: str, schema: Mapping[str, Any], earlier: Collection[str] | None = None
+) -> str:
+    """Why this placeholder can never be filled; empty when it may be.
+
+    schema: of the parameters. earlier: names of steps that are over by then; None: there are no
+    steps here.
+    """
+    match path_of(placeholder):
+        case ("params",):
+            return ""
+        case ("params", name, *_):
+            is_known = _may_be_given(name, schema)
+            return "" if is_known else f"params.{name}: is none of the parameters"
+        case ("steps", name, part, *_) if earlier is not None:
+            if name not in earlier:
+                return f"steps.{name}: is no earlier step"
+            known = ", ".join(sorted(KNOWN_OF_STEP))
+            told = f"steps.{name}.{part}: of a step are known: {known}"
+            return "" if part in KNOWN_OF_STEP else told
+    shapes = "{{ params.… }}" if earlier is None else "{{ params.… }} or {{ steps.name.output.… }}"
+    return f"{placeholder or '{{'!r}: must look like {shapes}"
 
 
 def _may_be_given(name: str, schema: Mapping[str, Any]) -> bool:

@@ -1,4 +1,5 @@
-"""What stands in parameters of steps for values that are known later: `{{ params.city }}`.
+"""What stands in texts for values that are known later: `{{ params.city }}`, in parameters of steps
+and in requests that operators wrote down.
 
 A placeholder names a path from `params` (what the task was assigned with) or from `steps.<name>`
 (what became of an earlier step: `output`, `status`, `error`, `task_id`), member by member, items of
@@ -12,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 
@@ -51,9 +53,32 @@ def filled(value: Any, known: Mapping[str, Any]) -> Any:
     return _Filling(known).of(value, ())
 
 
+def text_filled(text: str, known: Mapping[str, Any]) -> str:
+    """The same for what has to stay a text."""
+    return _Filling(known).text(text, ())
+
+
+def url_filled(url: str, known: Mapping[str, Any]) -> str:
+    """The address with every placeholder filled in, of which each stays within its part of it.
+
+    Raises InvalidInput as `filled`, and for what a server would take for another folder.
+    """
+    return _Filling(known, within=_url_part).text(url, ())
+
+
+def _url_part(text: str) -> str:
+    if text in {".", ".."}:
+        raise InvalidInput.of(("params", f"{text!r} may not stand in an address"))
+    return quote(text, safe="")
+
+
 class _Filling:
-    def __init__(self, known: Mapping[str, Any]) -> None:
-        self._known = known
+    """within: how a value reads within a text."""
+
+    def __init__(
+        self, known: Mapping[str, Any], within: Callable[[str], str] = lambda text: text
+    ) -> None:
+        self._known, self._within = known, within
         self._left = FILLED_BYTES
 
     def of(self, value: Any, at: Path) -> Any:
@@ -70,6 +95,10 @@ class _Filling:
         # Of two placeholders that stand side by side, the pattern would make one.
         if whole is not None and "}}" not in whole[1]:
             return self._found(whole[1].strip(), at)[0]
+        return self.text(text, at)
+
+    def text(self, text: str, at: Path) -> str:
+        """Always a text, also when it is one placeholder and nothing else."""
         return _PLACEHOLDER.sub(lambda found: self._found(found[1].strip(), at)[1], text)
 
     def _found(self, placeholder: str, at: Path) -> tuple[Any, str]:
@@ -81,7 +110,7 @@ class _Filling:
         self._left -= len(shown.encode())
         if self._left < 0:
             raise _refusal(at, "more than 256 KiB would be put in")
-        return value, shown
+        return value, self._within(shown)
 
 
 def _member(value: Any, name: str, missing: Callable[[], InvalidInput]) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from orchestration.sequences.plans import kept_types, plans_check, plans_read
+from orchestration.sequences.plans import kept_types, plans_check, plans_read, unfillable
+from orchestration.sequences.templates import filled, placeholders_in, text_filled, url_filled
 from orchestration.task_types.agent_prompt import (
     INSTRUCTIONS_LENGTH,
     PROMPT,
@@ -114,11 +116,43 @@ def _http_request(snapshot: Snapshot, find: Find) -> TaskType:
         raise InvalidInput.of(("content", "url: is needed"))
 
     async def perform(params: dict[str, Any], ctx: TaskContext) -> Any:
-        request = {name: content[name] for name in ("method", "url", "headers") if name in content}
-        body = content.get("body", params if content.get("method", "GET") == "POST" else None)
-        return await request_send({**request, "body": body}, ctx, secrets=content.get("secrets"))
+        request = _request(content, params)
+        return await request_send(request, ctx, secrets=content.get("secrets"))
 
-    return _made(snapshot, perform, queue="default")
+    made = _made(snapshot, perform, queue="default")
+    if problems := list(_request_problems(content, made.params_schema)):
+        raise InvalidInput.of(*(("content", problem) for problem in problems))
+    return made
+
+
+def _request(content: Snapshot, params: dict[str, Any]) -> dict[str, Any]:
+    known, method = {"params": params}, content.get("method", "GET")
+    headers: Mapping[str, str] = content.get("headers") or {}
+    own = params if method == "POST" else None
+    return {
+        "method": method,
+        "url": url_filled(content["url"], known),
+        "headers": {name: text_filled(text, known) for name, text in headers.items()},
+        "body": filled(content["body"], known) if "body" in content else own,
+    }
+
+
+#: What comes before the first placeholder of an address: whoever assigns a task must not choose
+#: whom it is sent to, with the secrets of its headers.
+_HOST: Final = re.compile(r"https?://[^/?#{}]+[/?#]", re.IGNORECASE)
+
+
+def _request_problems(content: Snapshot, schema: Snapshot) -> Iterator[str]:
+    url: str = content["url"]
+    if "{{" in url and not _HOST.match(url.partition("{{")[0]):
+        yield "url: placeholders may stand behind the host only"
+    headers = content.get("headers") or {}
+    if not all(isinstance(text, str) for text in headers.values()):
+        yield "headers: must be texts"
+    for member in ("url", "headers", "body"):
+        for where, placeholder in placeholders_in(content.get(member)):
+            if told := unfillable(placeholder, schema):
+                yield f"{'.'.join((member, *where))}: {told}"
 
 
 def _agent_prompt(snapshot: Snapshot, find: Find) -> TaskType:

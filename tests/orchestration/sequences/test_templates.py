@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from orchestration.sequences.templates import FILLED_BYTES, filled, path_of, placeholders_in
+from orchestration.sequences.templates import (
+    FILLED_BYTES,
+    filled,
+    path_of,
+    placeholders_in,
+    url_filled,
+)
 from taskmapr.core.errors import InvalidInput
 
 KNOWN = {
@@ -77,3 +83,31 @@ def test_placeholders_are_told_with_their_places() -> None:
 def test_a_path_has_plain_names() -> None:
     assert path_of("params.a-b.0") == ("params", "a-b", "0")
     assert [path_of(text) for text in ("", "a b", "a..b", ".a", "a.", "a|b", "a()")] == [None] * 7
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a b", "a%20b"),
+        ("../admin?x=1#y", "..%2Fadmin%3Fx%3D1%23y"),
+        ("...", "..."),
+        ("ü", "%C3%BC"),
+        (5, "5"),
+        (True, "true"),
+        (["a"], "%5B%22a%22%5D"),
+    ],
+)
+def test_what_is_put_into_an_address_stays_within_its_part(value: Any, shown: str) -> None:
+    known = {"params": {"x": value}}
+
+    assert (
+        url_filled("https://a.example/{{ params.x }}/end", known)
+        == f"https://a.example/{shown}/end"
+    )
+    assert url_filled("https://a.example/?q={{params.x}}", known).endswith(f"?q={shown}")
+
+
+@pytest.mark.parametrize("value", [".", ".."])
+def test_no_value_leads_to_another_folder(value: str) -> None:
+    with pytest.raises(InvalidInput):
+        url_filled("https://a.example/in/{{ params.x }}/end", {"params": {"x": value}})

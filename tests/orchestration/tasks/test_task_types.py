@@ -26,6 +26,7 @@ from orchestration.services.task_types import (
     task_definitions_note,
     task_types_reload,
 )
+from orchestration.task_sources import definitions
 from taskmapr.core.errors import InvalidInput, TaskDisabled, UnknownTaskType
 from taskmapr.core.task_types import TaskContext, TaskType
 from taskmapr.users.credentials import Credential
@@ -182,6 +183,45 @@ def test_requests_go_to_the_internet_alone(execute: Execute) -> None:
     assert execute("inside").end == ("failed", "address_not_allowed")
 
 
+@pytest.mark.req("TQ-12")
+def test_a_request_is_filled_in_with_the_parameters(
+    execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(request: dict[str, Any], ctx: TaskContext, *, secrets: Any) -> None:
+        sent.append({**request, "secrets": secrets})
+
+    monkeypatch.setattr(definitions, "request_send", send)
+    content = {
+        "method": "PUT",
+        "url": "https://api.example/towns/{{ params.town }}?by={{ params.n }}",
+        "headers": {"X-Town": "{{ params.town }}", "X-N": "{{ params.n }}"},
+        "secrets": {"Authorization": "api-key"},
+        "body": {"count": "{{ params.n }}", "told": "{{ params.n }} in {{ params.town }}"},
+    }
+    saved(TaskDefinition(name="put_town", kind="http_request", content=content))
+
+    assert execute("put_town", {"town": "New Ulm/..", "n": 3}).end == ("succeeded", "")
+    assert execute("put_town", {"town": "Ulm"}).end == ("failed", "validation_error")
+
+    assert sent == [
+        {
+            "method": "PUT",
+            "url": "https://api.example/towns/New%20Ulm%2F..?by=3",
+            "headers": {"X-Town": "New Ulm/..", "X-N": "3"},
+            "secrets": {"Authorization": "api-key"},
+            "body": {"count": 3, "told": "3 in New Ulm/.."},
+        }
+    ]
+
+
+def requesting(**content: Any) -> TaskDefinition:
+    given = {"url": "https://api.example/{{ params.town }}", **content}
+    closed = {"type": "object", "properties": {"town": {}}, "additionalProperties": False}
+    return TaskDefinition(name="asking", kind="http_request", content=given, params_schema=closed)
+
+
 def asking(**content: Any) -> TaskDefinition:
     given = {"instructions": "Be brief.", **content}
     return TaskDefinition(name="asking", kind="agent_prompt", content=given)
@@ -198,6 +238,15 @@ def asking(**content: Any) -> TaskDefinition:
         alias(params_schema={"type": "object", "properties": {"a": {"type": "odd"}}}),
         TaskDefinition(name="empty", kind="intent"),
         TaskDefinition(name="empty", kind="http_request"),
+        requesting(url="{{ params.town }}"),
+        requesting(url="https://{{ params.town }}.example/"),
+        requesting(url="https://api.example{{ params.town }}"),
+        requesting(url="https://api.example:{{ params.town }}/"),
+        requesting(url="https://api.example/{{ params.city }}"),
+        requesting(url="https://api.example/{{ steps.a.output }}"),
+        requesting(headers={"X-Town": "{{ town }}"}),
+        requesting(headers={"X-N": 5}),
+        requesting(body=["{{ params.town"]),
         TaskDefinition(name="empty", kind="agent_prompt"),
         asking(instructions="a" * 8001),
         asking(tools="memory.*"),
