@@ -20,7 +20,7 @@ _Moment = Annotated[AwareDatetime, Field(strict=False)]
 
 
 class _Body(BaseModel):
-    """Members that are null are as good as absent; others than these are passed over."""
+    """Members that are null are as good as absent; others than these are passed over, and said."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -32,6 +32,13 @@ class _Body(BaseModel):
     eta: Annotated[_Moment | None, BeforeValidator(_text)] = None
     callback_url: str | None = None
     idempotency_key: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")] | None = None
+
+
+def passed_over(body: Any) -> list[str]:
+    """A sentence for each member of a checked order that means nothing, ten at most: `parameters`
+    would be a task with what its type has when nothing is given."""
+    odd = [name for name in body if name not in _Body.model_fields]
+    return [f"{name[:64]!r} is no member of an order and was passed over." for name in odd[:10]]
 
 
 def order_of(body: Any, *, idempotency_key: str | None) -> Order:

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from orchestration.api import described_tasks as described
 from orchestration.api.asking import idempotency_key_of, name_of, user_of
 from orchestration.api.settling import rows_settle, settled
-from orchestration.api.task_orders import order_of
+from orchestration.api.task_orders import order_of, passed_over
 from orchestration.dialects.task_result import moment_of
 from orchestration.models import Run
 from orchestration.selectors.task_types import may_assign, task_types_for
@@ -115,7 +115,9 @@ class AssignTaskApi(AssigningView):
             await asyncio.to_thread(callback_url_check, order.callback_url)
         run_id, by = uuid7(), _ordering(request)
         starting = self.ask(task_assign, run_id=run_id, order=order, by=by)
-        return await self.assigned(run_id, order.task_type, starting)
+        odd = passed_over(request.data)
+        more = {"warnings": odd} if odd else {}
+        return await self.assigned(run_id, order.task_type, starting, **more)
 
 
 class TaskResultApi(TaskView):

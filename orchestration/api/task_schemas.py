@@ -47,7 +47,10 @@ _ASSIGNED: Final = record(
         "result_url": text("Where to ask what became of it."),
         "ws_url": text("Where to follow it live."),
     },
-    {"details": record({"retry_of": uuid()})},
+    {
+        "details": record({"retry_of": uuid()}),
+        "warnings": array(text("A member of the order that was passed over.")),
+    },
 )
 
 _STEP: Final = record(

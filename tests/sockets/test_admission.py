@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from django.conf import LazySettings
 
+from taskmapr.core.ids import uuid7
 from taskmapr.users.development import keys_forget
 from taskmapr.users.models import User
 from taskmapr.users.services.api_keys import api_key_issue
@@ -163,6 +164,47 @@ async def test_a_developers_machine_needs_no_key(
         else:
             await client.say({"type": "ping"})
             assert await client.closed() == 4401
+
+
+@pytest.fixture
+def developers_machine(settings: LazySettings) -> dict[str, str]:
+    """How a client on it knocks."""
+    settings.ENV, settings.EMBEDDED_POSTGRES, settings.EMBEDDED_REDIS = "dev", True, True
+    return {"peer": "127.0.0.1", "host": "localhost"}
+
+
+@pytest.mark.req("TQ-24", "TQ-03")
+async def test_who_signed_in_there_follows_what_is_theirs(
+    developers_machine: dict[str, str], task: UUID, token: str
+) -> None:
+    async with connected(f"/ws/task/{task}", **developers_machine) as client:
+        await client.say({"type": "auth", "token": token})
+        assert (await client.hear())["type"] == "snapshot"
+
+
+@pytest.mark.req("TQ-24")
+async def test_to_say_who_is_there_is_no_mistake_there(
+    developers_machine: dict[str, str], dev_task: UUID, token: str
+) -> None:
+    async with connected(f"/ws/task/{dev_task}", **developers_machine) as client:
+        await client.say({"type": "auth", "token": token})
+        await client.say({"type": "ping"})
+        assert [(await client.hear())["type"] for _ in range(2)] == ["snapshot", "pong"]
+
+
+@pytest.mark.req("TQ-24", "TQ-03")
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_tasks_of_others_are_not_found_there(
+    developers_machine: dict[str, str],
+    is_there: bool,
+    task: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What is not there is not waited for.
+    monkeypatch.setattr("orchestration.consumers.task.AUTH_S", 0.1 if is_there else 2 * PATIENCE_S)
+    named = task if is_there else uuid7()
+    async with connected(f"/ws/task/{named}", **developers_machine) as client:
+        assert await client.closed() == 4404
 
 
 @pytest.mark.parametrize("path", ["/ws", "/ws/task/", "/ws/task/a/b", "/", "/orchestrate"])

@@ -103,6 +103,14 @@ def test_a_slip_is_told_by_its_path(call: Call, body: Any, path: str) -> None:
     assert not Run.objects.exists()
 
 
+@pytest.mark.req("TQ-06")
+def test_members_that_mean_nothing_are_named(call: Call) -> None:
+    answer = call("POST", PATH, {**TEST, "parameters": {"test": False}})
+
+    assert answer.status == 200
+    assert answer.json["warnings"] == ["'parameters' is no member of an order and was passed over."]
+
+
 @pytest.mark.req("TQ-08")
 def test_defaults_of_the_type_are_filled_in(call: Call, of_type: Callable[..., TaskType]) -> None:
     schema = {"type": "object", "properties": {"how": {"type": "string", "default": "gently"}}}
