@@ -24,6 +24,7 @@ from taskmapr.core.errors import InvalidInput, TaskFailed, TaskMaprError, TimeLi
 from taskmapr.core.events import ApprovalRequested
 from taskmapr.core.run_kinds import TASK
 from taskmapr.core.task_types import LogLevel, StepPlan
+from taskmapr.core.timestamps import timestamp_of
 from taskmapr.foundation.aio import in_database
 
 FAILED: Final = "step_failed"
@@ -99,7 +100,7 @@ class StepsOfTask:
                 ApprovalRequested(
                     approval_id=asked,
                     asks="question",
-                    expires_at=step.expires_at.isoformat().replace("+00:00", "Z"),
+                    expires_at=timestamp_of(step.expires_at),
                     tool=step.task_type,
                     step={
                         "name": step.name,

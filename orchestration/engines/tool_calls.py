@@ -21,6 +21,7 @@ from orchestration.services import effects, pausing
 from taskmapr.core.errors import InvalidInput, LeaseLost, OutcomeUnknown, TaskMaprError
 from taskmapr.core.events import ApprovalRequested, Event, ToolCompleted, ToolStarted
 from taskmapr.core.ports import StopRun, ToolCallRequest
+from taskmapr.core.timestamps import timestamp_of
 from taskmapr.core.tools import ToolContext, ToolSpec
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.telemetry import metrics
@@ -223,7 +224,7 @@ class ToolCaller:
             ApprovalRequested(
                 approval_id=str(approval.pk),
                 asks=asks,
-                expires_at=approval.expires_at.isoformat().replace("+00:00", "Z"),
+                expires_at=timestamp_of(approval.expires_at),
                 fingerprint=fingerprint,
                 call_id=call.call_id,
                 tool=spec.name,

@@ -13,6 +13,7 @@ from orchestration.models.approval import ApprovalAsks
 from orchestration.services.effects import fingerprint_of
 from orchestration.services.pausing import approval_open
 from taskmapr.core.events import ApprovalRequested, Event
+from taskmapr.core.timestamps import timestamp_of
 from taskmapr.foundation.aio import in_database
 
 #: The progress of a task that waits.
@@ -50,7 +51,7 @@ async def asked(held: HeldRun, question: Question) -> Paused:
         ApprovalRequested(
             approval_id=str(approval.pk),
             asks="approval",
-            expires_at=approval.expires_at.isoformat().replace("+00:00", "Z"),
+            expires_at=timestamp_of(approval.expires_at),
             fingerprint=question.fingerprint,
             tool=held.claim.subject,
             prompt=question.prompt,

@@ -18,6 +18,7 @@ from django.db import Error, connection
 from agents_cfg.selectors.mcp import McpState, mcp_state
 from taskmapr.core import wired
 from taskmapr.core.errors import QueueUnavailable
+from taskmapr.core.timestamps import timestamp_of
 from taskmapr.foundation.aio import in_database
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Health:
             "workers": self.workers,
             "queue_depth": self.queue_depth,
             "persistence": "database" if self.has_database else "memory",
-            "timestamp": self.checked_at.isoformat().replace("+00:00", "Z"),
+            "timestamp": timestamp_of(self.checked_at),
         }
 
 
