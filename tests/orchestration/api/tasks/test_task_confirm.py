@@ -10,6 +10,7 @@ from django.utils import timezone
 from orchestration.models import Approval, Run
 from orchestration.services.pausing import approvals_expire
 from taskmapr.core.task_types import TaskContext
+from taskmapr.core.timestamps import timestamp_of
 from taskmapr.users.models import User
 from tests.orchestration.api.conftest import Call
 
@@ -47,7 +48,7 @@ def test_it_is_shown_as_running_and_says_what_it_waits_for(
     assert timedelta(minutes=59) < left <= timedelta(hours=1)
     asked = told["details"]["confirmation"]
     assert (asked["prompt"], asked["args"]) == ("May it?", {"n": None})
-    assert asked["expires_at"] == approval.expires_at.isoformat().replace("+00:00", "Z")
+    assert asked["expires_at"] == timestamp_of(approval.expires_at)
     (listed,) = call("GET", "/tasks/runs/").json["items"]
     assert listed["details"] == told["details"]
 
