@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +17,6 @@ from billing.models import Quota, QuotaScope, QuotaUse
 from billing.selectors.quotas import Limit, limits_for
 from taskmapr.core.errors import InvalidInput, QuotaExceeded
 from taskmapr.core.ports import AskedRun
-from taskmapr.core.timestamps import timestamp_of
 from taskmapr.foundation.figures import money_text
 
 logger = logging.getLogger(__name__)
@@ -109,7 +108,7 @@ def quota_reserve(asked: AskedRun) -> tuple[str, ...]:
         raise QuotaExceeded(
             f"The quota of {spent} a {standing.limit.period} for {standing.limit.pattern} is used"
             " up.",
-            details={"resets_at": timestamp_of(standing.resets_at)},
+            details={"resets_at": _told(standing.resets_at)},
         )
     near = [s for s in standings if not s.is_warned and s.share >= WARN_AT]
     if near:
@@ -148,12 +147,17 @@ def _warning(standing: Standing, asked: AskedRun) -> str:
     limit = standing.limit
     text = (
         f"{round(standing.share * 100)} % of the quota for {limit.pattern} a {limit.period} is"
-        f" used; it begins anew at {timestamp_of(standing.resets_at)}."
+        f" used; it begins anew at {_told(standing.resets_at)}."
     )
     logger.warning(
         "[TaskMapr] Quota warning: %s (run %s, user %s)", text, asked.run_id, asked.user_id
     )
     return text
+
+
+def _told(at: datetime) -> str:
+    """A midnight, so without a fraction of its second."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 # When runs are over ------------------------------------------------------------------------------
