@@ -36,20 +36,10 @@ class Outcome:
         self.error: Mapping[str, Any] | None = None
         self.progress: Mapping[str, Any] | None = None
         self.mode_reason: str | None = None
-        self._moves: dict[str, Callable[[Mapping[str, Any]], None]] = {
-            "run.created": self._created,
-            "run.started": self._started,
-            "run.retrying": self._retrying,
-            "run.paused": self._paused,
-            "run.finished": self._finished,
-            "result": self._result,
-            "error": self._error,
-            "progress": self._progress,
-        }
 
     def feed(self, kind: str, data: Mapping[str, Any]) -> None:
-        if (move := self._moves.get(kind)) is not None:
-            move(data)
+        if (move := _MOVES.get(kind)) is not None:
+            move(self, data)
 
     def feed_all(self, events: Iterable[Event]) -> Outcome:
         for event in events:
@@ -93,6 +83,19 @@ class Outcome:
 
     def _progress(self, data: Mapping[str, Any]) -> None:
         self.progress = data
+
+
+#: Not in the object: a table of its own methods would be a circle, one for each job.
+_MOVES: Final[Mapping[str, Callable[[Outcome, Mapping[str, Any]], None]]] = {
+    "run.created": Outcome._created,
+    "run.started": Outcome._started,
+    "run.retrying": Outcome._retrying,
+    "run.paused": Outcome._paused,
+    "run.finished": Outcome._finished,
+    "result": Outcome._result,
+    "error": Outcome._error,
+    "progress": Outcome._progress,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
