@@ -41,32 +41,17 @@ class JobDialect(PrimedDialect):
         self._begun: datetime | None = None
         self._result: Any = None
         self._finished = False
-        self._moves: dict[str, Callable[[Mapping[str, Any]], list[Told]]] = {
-            "run.created": self._created,
-            "text.delta": lambda data: _text("text_delta", data),
-            "reasoning.delta": lambda data: _text("reasoning_delta", data),
-            "tool.started": self._tool_started,
-            "tool.completed": self._tool_completed,
-            "approval.requested": self._approval_requested,
-            "approval.resolved": self._approval_resolved,
-            "progress": self._progress,
-            "log": self._log,
-            "artifact": self._artifact,
-            "result": self._result_given,
-            "error": self._error,
-            "run.finished": self._run_finished,
-        }
 
     def open(self) -> list[Frame]:
         return []
 
     def feed(self, event: Event) -> list[Frame]:
-        move = self._moves.get(event.kind)
+        move = _MOVES.get(event.kind)
         if move is None:
             return []
         self._seq, self._at = event.seq, event.at
         self._begun = self._begun or event.at
-        frames = [self._frame(name, data) for name, data in move(event.data)]
+        frames = [self._frame(name, data) for name, data in move(self, event.data)]
         if frames:
             frames[-1].id = f"{self._run_id}:{event.seq}"
         return frames
@@ -202,6 +187,24 @@ class JobDialect(PrimedDialect):
         if self._at is None or self._begun is None:
             return 0
         return int((self._at - self._begun).total_seconds() * 1000)
+
+
+#: Not in the object: a table of its own methods would be a circle, one for each reader.
+_MOVES: Final[Mapping[str, Callable[[JobDialect, Mapping[str, Any]], list[Told]]]] = {
+    "run.created": JobDialect._created,
+    "text.delta": lambda _, data: _text("text_delta", data),
+    "reasoning.delta": lambda _, data: _text("reasoning_delta", data),
+    "tool.started": JobDialect._tool_started,
+    "tool.completed": JobDialect._tool_completed,
+    "approval.requested": JobDialect._approval_requested,
+    "approval.resolved": JobDialect._approval_resolved,
+    "progress": JobDialect._progress,
+    "log": JobDialect._log,
+    "artifact": JobDialect._artifact,
+    "result": JobDialect._result_given,
+    "error": JobDialect._error,
+    "run.finished": JobDialect._run_finished,
+}
 
 
 def _text(name: str, data: Mapping[str, Any]) -> list[Told]:

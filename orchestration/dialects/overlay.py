@@ -54,32 +54,16 @@ class OverlayDialect(PrimedDialect):
         self._spent = (0, 0)
         self._error_sent = False
         self._finished = False
-        self._moves: dict[str, Callable[[Event], list[Frame]]] = {
-            "text.delta": self._text,
-            "reasoning.delta": self._reasoning_delta,
-            "reasoning.started": self._reasoning_started,
-            "reasoning.completed": self._reasoning_completed,
-            "run.created": self._created,
-            "model.responded": self._responded,
-            "tool.started": self._tool_started,
-            "tool.completed": self._tool_completed,
-            "ui.actions": self._actions,
-            "approval.requested": self._approval_requested,
-            "approval.resolved": self._approval_resolved,
-            "error": self._error,
-            "metadata": self._collected,
-            "run.finished": self._run_finished,
-        }
 
     def open(self) -> list[Frame]:
         return []
 
     def feed(self, event: Event) -> list[Frame]:
-        move = self._moves.get(event.kind)
+        move = _MOVES.get(event.kind)
         if move is None:
             return []
         self._seq, self._at = event.seq, event.at
-        frames = move(event)
+        frames = move(self, event)
         if frames:
             frames[-1].id = f"{self._run_id}:{event.seq}"
         return frames
@@ -324,3 +308,22 @@ class OverlayDialect(PrimedDialect):
         if self._at is None or self._created_at is None:
             return 0
         return int((self._at - self._created_at).total_seconds() * 1000)
+
+
+#: Not in the object: a table of its own methods would be a circle, one for each reader.
+_MOVES: Final[Mapping[str, Callable[[OverlayDialect, Event], list[Frame]]]] = {
+    "text.delta": OverlayDialect._text,
+    "reasoning.delta": OverlayDialect._reasoning_delta,
+    "reasoning.started": OverlayDialect._reasoning_started,
+    "reasoning.completed": OverlayDialect._reasoning_completed,
+    "run.created": OverlayDialect._created,
+    "model.responded": OverlayDialect._responded,
+    "tool.started": OverlayDialect._tool_started,
+    "tool.completed": OverlayDialect._tool_completed,
+    "ui.actions": OverlayDialect._actions,
+    "approval.requested": OverlayDialect._approval_requested,
+    "approval.resolved": OverlayDialect._approval_resolved,
+    "error": OverlayDialect._error,
+    "metadata": OverlayDialect._collected,
+    "run.finished": OverlayDialect._run_finished,
+}

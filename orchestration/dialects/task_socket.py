@@ -45,16 +45,6 @@ class TaskSocketDialect:
         self._has_ended = False
         #: As last told.
         self._attempts = 0
-        self._moves: dict[str, Callable[[Event], list[Frame]]] = {
-            "run.created": self._created,
-            "run.started": self._started,
-            "approval.requested": self._asked,
-            "approval.resolved": self._asked,
-            "run.finished": self._finished,
-            "artifact": self._file,
-            "tool.started": self._tool_started,
-            "tool.completed": self._tool_completed,
-        }
 
     @property
     def seq(self) -> int:
@@ -111,8 +101,8 @@ class TaskSocketDialect:
     # One event -----------------------------------------------------------------------------------
 
     def _frames(self, event: Event) -> list[Frame]:
-        if (move := self._moves.get(event.kind)) is not None:
-            return move(event)
+        if (move := _MOVES.get(event.kind)) is not None:
+            return move(self, event)
         return [self._frame(*told)] if (told := _told(event)) is not None else []
 
     def _created(self, event: Event) -> list[Frame]:
@@ -182,6 +172,19 @@ class TaskSocketDialect:
                 "data": data,
             }
         )
+
+
+#: Not in the object: a table of its own methods would be a circle, one for each reader.
+_MOVES: Final[Mapping[str, Callable[[TaskSocketDialect, Event], list[Frame]]]] = {
+    "run.created": TaskSocketDialect._created,
+    "run.started": TaskSocketDialect._started,
+    "approval.requested": TaskSocketDialect._asked,
+    "approval.resolved": TaskSocketDialect._asked,
+    "run.finished": TaskSocketDialect._finished,
+    "artifact": TaskSocketDialect._file,
+    "tool.started": TaskSocketDialect._tool_started,
+    "tool.completed": TaskSocketDialect._tool_completed,
+}
 
 
 def _facts(task_id: str, task_type: str = "", created_at: datetime = _BEGINNING) -> TaskFacts:
