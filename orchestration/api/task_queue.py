@@ -197,10 +197,10 @@ class TaskConfirmApi(TaskView):
     @described.CONFIRM
     async def post(self, request: Request, task_id: str) -> HttpResponseBase:
         is_approved = _approve_of(request.data)
-        await self.settled(request, task_id)
-        confirmed = await self.ask(_confirmed, request, task_id, is_approved=is_approved)
+        task = await self.settled(request, task_id)
+        await self.ask(_confirm, request, task, is_approved=is_approved)
         status = "confirmed" if is_approved else "refused"
-        return Response({"task_id": confirmed, "status": status})
+        return Response({"task_id": str(task.pk), "status": status})
 
 
 class TaskRetryApi(AssigningView):
@@ -285,8 +285,7 @@ def _cancelled(request: Request, task_id: str) -> str:
     return str(task.pk)
 
 
-def _confirmed(request: Request, task_id: str, *, is_approved: bool) -> str:
-    task = _owned(request, task_id)
+def _confirm(request: Request, task: Run, *, is_approved: bool) -> None:
     credential = _credential(request)
     if task.owner_id != user_of(request).pk:
         # Operators who may see it answer on its page, where that is noted.
@@ -295,7 +294,6 @@ def _confirmed(request: Request, task_id: str, *, is_approved: bool) -> str:
         raise ScopeMissing("This key is not for tasks of this type.")
     by = credential.ref if credential is not None else name_of(request.user)
     task_confirm(task=task, is_approved=is_approved, by=by)
-    return str(task.pk)
 
 
 def _approve_of(body: Any) -> bool:
