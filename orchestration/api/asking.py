@@ -13,11 +13,10 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from agents_cfg.selectors.profiles import profile_allowance
-from orchestration.api.settling import rows_settle
+from orchestration.api.settling import begun_when_settled
 from orchestration.api.streams import Followed, json_body, sse_frames, stream_response
 from orchestration.live import live
 from orchestration.page.request import OverlayRequest
-from orchestration.selectors.runs import runs_running
 from orchestration.services.idempotency import RunRepeated
 from orchestration.services.overlay_runs import Asked, overlay_run_start
 from orchestration.services.run_start import StartedRun
@@ -26,7 +25,6 @@ from taskmapr.core.errors import InvalidRequest, SessionBusy
 from taskmapr.core.ids import uuid7
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
-from taskmapr.foundation.database_state import asked_or
 from taskmapr.foundation.problems import is_database_unavailable
 from taskmapr.foundation.telemetry import metrics
 from taskmapr.foundation.telemetry.requests import endpoint_of
@@ -129,14 +127,12 @@ class AskingView(StreamingAPIView):
 
 async def overlay_started(asked: Asked) -> StartedRun:
     """`overlay_run_start`; a session is not busy with a run whose end was told."""
-    try:
-        return await in_database(overlay_run_start, asked)
-    except SessionBusy:
-        # Whoever was told the end of an answer may ask again. Tried again in any case: its row may
-        # have been written since.
-        running = partial(runs_running, session_id=asked.request.session_id, owner_id=asked.user_id)
-        await rows_settle(await in_database(asked_or, running, list))
-    return await in_database(overlay_run_start, asked)
+    return await begun_when_settled(
+        partial(in_database, overlay_run_start, asked),
+        refused=SessionBusy,
+        session_id=asked.request.session_id,
+        owner_id=asked.user_id,
+    )
 
 
 def idempotency_key_of(request: Request) -> str | None:

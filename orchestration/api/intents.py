@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -17,7 +18,7 @@ from rest_framework.views import APIView
 
 from orchestration.api import intents_described as described
 from orchestration.api.asking import credential_of, idempotency_key_of, user_of
-from orchestration.api.settling import rows_settle
+from orchestration.api.settling import begun_when_settled, rows_settle
 from orchestration.api.streams import Followed, sse_frames, stream_response
 from orchestration.dialects.orchestrate import (
     JobFacts,
@@ -36,7 +37,6 @@ from orchestration.selectors.intents import (
     offer_for,
     user_of_id,
 )
-from orchestration.selectors.runs import runs_running
 from orchestration.services.deliveries import callback_url_check
 from orchestration.services.intent_runs import (
     Asked,
@@ -47,10 +47,8 @@ from orchestration.services.intent_runs import (
     intent_prepare,
     intent_start,
 )
-from orchestration.services.run_start import StartedRun
 from taskmapr.core.errors import InvalidInput, TaskMaprError, TooMany
 from taskmapr.core.ids import uuid7
-from taskmapr.core.ports import Sealer
 from taskmapr.core.run_kinds import INTENT
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
@@ -64,8 +62,6 @@ PATH: Final = "/orchestrate"
 
 #: What was asked for, and what is to be done or was done already.
 Prepared = tuple[Asked, Finished | UnderWay | Ready]
-#: What `intent_start` came to.
-Started = tuple[StartedRun, Sealer] | UnderWay | Finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +125,11 @@ class IntentApi(StreamingAPIView):
         # noticed before anything exists.
         subscription = await live().subscribe(ready.facts.run_id)
         try:
-            found = await self._started(ready)
+            found = await begun_when_settled(
+                partial(in_database, intent_start, ready),
+                refused=TooMany,
+                credential=ready.new.credential,
+            )
         except BaseException:
             await live().unsubscribe(subscription)
             raise
@@ -139,15 +139,6 @@ class IntentApi(StreamingAPIView):
         started, sealer = found
         how = {"subscription": subscription, "known": [started.created], "sealer": sealer}
         return Told(facts=ready.facts, how=how, is_slow=ready.is_slow)
-
-    async def _started(self, ready: Ready) -> Started:
-        try:
-            return await in_database(intent_start, ready)
-        except TooMany:
-            # Whoever was told the end of a job may begin another one. Tried again in any case: its
-            # row may have been written since.
-            await rows_settle(await in_database(runs_running, credential=ready.new.credential))
-        return await in_database(intent_start, ready)
 
 
 class IntentAliasApi(IntentApi):

@@ -14,11 +14,11 @@ from rest_framework.views import APIView
 
 from orchestration.api import described
 from orchestration.api.asking import AskingView, name_of, reading_of, user_of
-from orchestration.api.settling import rows_settle, settled
+from orchestration.api.settling import rows_running, rows_settle, settled
 from orchestration.api.streams import event_id_of, uuid_of, wants_json
 from orchestration.models import Run
 from orchestration.page.request import parse_request
-from orchestration.selectors.runs import approvals_open, run_owned, runs_running
+from orchestration.selectors.runs import approvals_open, run_owned
 from orchestration.selectors.sessions import SessionMessage
 from orchestration.services.pausing import approval_resolve
 from orchestration.standby.anywhere import cancel_anywhere, history_anywhere
@@ -26,7 +26,6 @@ from taskmapr.core.errors import InvalidInput, NotFound, RunNotFound
 from taskmapr.core.run_state import RUNNING
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.api import StreamingAPIView
-from taskmapr.foundation.database_state import asked_or
 from taskmapr.users.authentication import QueryTokenPrincipal
 from taskmapr.users.scopes import Scope
 
@@ -171,9 +170,7 @@ class HistoryApi(StreamingAPIView):
     async def get(self, request: Request, session_key: str) -> HttpResponseBase:
         user_id = user_of(request).pk
         limit = _limit(request.query_params.get("limit"))
-        running = partial(runs_running, session_id=session_key, owner_id=user_id)
-        # While Postgres is away: what is told then is in Redis.
-        await rows_settle(await in_database(asked_or, running, list))
+        await rows_settle(await rows_running(session_id=session_key, owner_id=user_id))
         messages, following = await in_database(
             history_anywhere,
             session_id=session_key,

@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from orchestration.live import live
 from orchestration.selectors.runs import runs_running
+from taskmapr.core.errors import TaskMaprError
 from taskmapr.foundation.aio import in_database
 from taskmapr.foundation.database_state import asked_or
 
@@ -46,5 +47,26 @@ async def rows_settle(run_ids: Collection[UUID]) -> bool:
         async with asyncio.timeout(SETTLE_S):
             while behind:
                 await asyncio.sleep(_AGAIN_S)
-                behind = await in_database(asked_or, partial(runs_running, id__in=behind), list)
+                behind = await rows_running(id__in=behind)
     return True
+
+
+async def rows_running(**which: Any) -> list[UUID]:
+    """See `runs_running`. None while Postgres is away: what is told then is in Redis."""
+    return await in_database(asked_or, partial(runs_running, **which), list)
+
+
+async def begun_when_settled(
+    begin: Callable[[], Awaitable[T]], *, refused: type[TaskMaprError], **behind: Any
+) -> T:
+    """What `begin` gives; begun again where it was refused because of runs whose rows are behind:
+    whoever was told the end of one may begin another.
+
+    behind: which these may be, as of `filter`. Begun again in any case: their rows may have been
+    written since.
+    """
+    try:
+        return await begin()
+    except refused:
+        await rows_settle(await rows_running(**behind))
+    return await begin()

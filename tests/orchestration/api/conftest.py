@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpResponse
 from django.test import AsyncClient
 
+from orchestration.api import settling
 from orchestration.live import live_close
+from orchestration.models import Run
+from orchestration.services.run_end import run_cancel
 from taskmapr import wiring
 from taskmapr.core import wired
+from taskmapr.foundation.aio import in_database
 from taskmapr.users.models import User
 from taskmapr.users.services.sign_ins import tokens_issue
 from tests.fakes import RecordingQueue
@@ -86,3 +91,23 @@ async def _send(method: str, path: str, data: Any, content_type: str, headers: A
         return Answer(response.status_code, response.headers, body)
     finally:
         await live_close()
+
+
+@pytest.fixture
+def ends_when_asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
+    """The live log has the end of this run already; its rows are written when it is asked."""
+
+    def arrange(run: Run) -> None:
+        def end() -> None:
+            Run.objects.filter(pk=run.pk).update(lease_expires_at=None)
+            run_cancel(run_id=run.pk, by="ada")
+
+        class Log:
+            async def at_rest(self, run_ids: Collection[UUID]) -> set[UUID]:
+                assert list(run_ids) == [run.pk]
+                await in_database(end)
+                return set(run_ids)
+
+        monkeypatch.setattr(settling, "live", Log)
+
+    return arrange

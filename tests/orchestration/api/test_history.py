@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
 
-from orchestration.api import settling
 from orchestration.models import Run
 from orchestration.services.leases import Claim
 from orchestration.services.run_end import run_cancel
-from taskmapr.foundation.aio import in_database
 from taskmapr.users.models import User
 from tests.orchestration.api.conftest import Call
 from tests.orchestration.conftest import StartRun
@@ -66,24 +64,11 @@ def test_an_answer_whose_end_was_told_is_in_it(
     call: Call,
     start: StartRun,
     hold: Callable[[UUID], Claim],
-    monkeypatch: pytest.MonkeyPatch,
+    ends_when_asked: Callable[[Run], None],
 ) -> None:
     run = start(prompt="one")
     hold(run.pk)
-
-    class Log:
-        """Has the end already; the rows are written a moment later."""
-
-        async def at_rest(self, run_ids: Collection[UUID]) -> set[UUID]:
-            assert list(run_ids) == [run.pk]
-            await in_database(end)
-            return set(run_ids)
-
-    def end() -> None:
-        Run.objects.update(lease_expires_at=None)
-        run_cancel(run_id=run.pk, by="ada")
-
-    monkeypatch.setattr(settling, "live", Log)
+    ends_when_asked(run)
 
     messages = call("GET", "/api/history/s-1").json["messages"]
 

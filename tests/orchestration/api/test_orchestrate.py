@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 from asgiref.sync import async_to_sync
 
-from orchestration.api import settling
 from orchestration.api.asking import overlay_started
 from orchestration.models import Message, Run, Session
 from orchestration.page.request import parse_request
@@ -15,7 +14,6 @@ from orchestration.services.leases import Claim
 from orchestration.services.overlay_runs import Asked
 from orchestration.services.run_end import run_cancel
 from taskmapr.core.ids import uuid7
-from taskmapr.foundation.aio import in_database
 from taskmapr.users.models import User
 from tests.fakes import RecordingQueue
 from tests.orchestration.api.conftest import Call
@@ -95,24 +93,11 @@ def test_a_session_is_not_busy_with_a_run_whose_end_was_told(
     start: StartRun,
     hold: Callable[[UUID], Claim],
     ada: User,
-    monkeypatch: pytest.MonkeyPatch,
+    ends_when_asked: Callable[[Run], None],
 ) -> None:
     first, *_ = [start() for _ in range(4)]
     hold(first.pk)
-
-    class Log:
-        """Has the end already; the rows are written a moment later."""
-
-        async def at_rest(self, run_ids: Collection[UUID]) -> set[UUID]:
-            assert list(run_ids) == [first.pk]
-            await in_database(end)
-            return set(run_ids)
-
-    def end() -> None:
-        Run.objects.filter(pk=first.pk).update(lease_expires_at=None)
-        run_cancel(run_id=first.pk, by="ada")
-
-    monkeypatch.setattr(settling, "live", Log)
+    ends_when_asked(first)
     asked = Asked(
         run_id=uuid7(),
         user_id=ada.pk,
