@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 from collections.abc import Iterator
@@ -129,3 +130,11 @@ def redis_url(redis_address: str, settings: Any) -> str:
         client.flushdb()
     settings.REDIS_URL = redis_address
     return redis_address
+
+
+@pytest.fixture
+def nobody_collects() -> Iterator[None]:
+    """What stays until the collector comes stays for the whole test."""
+    gc.disable()
+    yield
+    gc.enable()

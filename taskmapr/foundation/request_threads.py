@@ -1,7 +1,8 @@
 """Threads for the sync parts of ASGI requests, lent from request to request.
 
 asgiref would start one thread for each request that has a sync part, and another to wait for its
-end. Every request has one: Django closes its response in a thread.
+end. Django closes every response in such a thread; where nothing else was done in one, the response
+is closed where it was sent.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext
+from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.http.response import HttpResponseBase
 
@@ -55,9 +58,13 @@ class _ThreadOfRequest(Executor):
         self._threads = threads
         self._thread: ThreadPoolExecutor | None = None
         self._last: Future[Any] | None = None
+        #: The answer was sent, or never will be: what may still come is that it is closed.
+        self.is_answered = False
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         if self._thread is None:
+            if self.is_answered:
+                return _done_here(fn, *args, **kwargs)
             self._thread = self._threads.take()
         call = self._thread.submit(fn, *args, **kwargs)
         self._last = call
@@ -68,6 +75,21 @@ class _ThreadOfRequest(Executor):
         thread, self._thread = self._thread, None
         if thread is not None and self._last is not None:
             self._last.add_done_callback(lambda _: self._threads.give_back(thread))
+
+
+def _done_here(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """In the caller's thread, which is the event loop's. No connection was opened in a thread of
+    the request, so closing its response has nothing to wait for, and going to a thread for it would
+    cost twice what a query costs."""
+    done: Future[R] = Future()
+    try:
+        done.set_result(fn(*args, **kwargs))
+    except BaseException as error:
+        done.set_exception(error)
+    return done
+
+
+_of_request: ContextVar[_ThreadOfRequest] = ContextVar("thread_of_request")
 
 
 class LendingHandler(ASGIHandler):
@@ -85,13 +107,27 @@ class LendingHandler(ASGIHandler):
         if scope["type"] != "http":
             raise ValueError(f"Django serves no {scope['type']} connections.")
         thread = _ThreadOfRequest(self._threads)
+        _of_request.set(thread)
         try:
             async with ThreadSensitiveContext(executor=thread):
                 await self.handle(scope, receive, send)
         finally:
             thread.end()
 
+    async def listen_for_disconnect(self, receive: Any) -> None:
+        """Servers tell a disconnect after every answer as well. Raised then it tells nobody
+        anything, and holds all of the request in a circle: the error knows the frame of `handle`,
+        which knows the task that raised it."""
+        try:
+            await super().listen_for_disconnect(receive)
+        except RequestAborted:
+            if not _of_request.get().is_answered:
+                raise
+
     async def send_response(self, response: HttpResponseBase, send: Any) -> None:
         """Django closes the response after this, however it ends."""
-        require_not_cancelled()
-        await super().send_response(response, send)
+        try:
+            require_not_cancelled()
+            await super().send_response(response, send)
+        finally:
+            _of_request.get().is_answered = True

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,14 +11,7 @@ from orchestration.dialects.table import DIALECTS, dialect_for
 from taskmapr.core.ids import uuid7
 
 
-@pytest.fixture
-def _nobody_collects() -> Iterator[None]:
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_nobody_collects")
+@pytest.mark.usefixtures("nobody_collects")
 def test_what_came_of_a_job_goes_by_itself_with_all_that_it_holds() -> None:
     outcome = Outcome()
     outcome.feed("result", {"value": {"stored": True}, "content": None})
@@ -31,7 +22,7 @@ def test_what_came_of_a_job_goes_by_itself_with_all_that_it_holds() -> None:
     assert left() is None
 
 
-@pytest.mark.usefixtures("_nobody_collects")
+@pytest.mark.usefixtures("nobody_collects")
 @pytest.mark.parametrize("name", sorted(DIALECTS))
 def test_a_dialect_goes_by_itself(name: str) -> None:
     dialect = dialect_for(name, uuid7())

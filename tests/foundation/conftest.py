@@ -1,6 +1,11 @@
+from collections.abc import Iterator
+
 import pytest
+from django.core.signals import request_started
+from django.db import close_old_connections, reset_queries
 from django.test import Client
 
+from taskmapr.foundation.request_signals import start_signals_quiet
 from taskmapr.users.models import User
 from taskmapr.users.tokens import access_token_make
 
@@ -21,3 +26,12 @@ def ada(db) -> User:
 def as_ada(ada) -> dict[str, str]:
     """Ada's Authorization header, for `headers=`."""
     return {"Authorization": f"Bearer {access_token_make(ada.pk).text}"}
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Signals as in a web process."""
+    start_signals_quiet()
+    yield
+    request_started.connect(reset_queries)
+    request_started.connect(close_old_connections)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from taskmapr.foundation.request_threads import (
@@ -90,6 +91,9 @@ def test_only_so_many_spare_threads_are_kept() -> None:
 
 
 begun, closed = asyncio.Event(), threading.Event()
+#: Of the requests for `plain`: what was made, and the threads that closed it.
+made: list[weakref.ref[HttpResponse]] = []
+closed_in: list[int] = []
 
 
 async def deaf(request: HttpRequest) -> StreamingHttpResponse:
@@ -107,18 +111,32 @@ async def _endless() -> AsyncIterator[bytes]:
     await asyncio.Event().wait()
 
 
-urlpatterns = [path("deaf", deaf)]
+async def plain(request: HttpRequest) -> HttpResponse:
+    response = HttpResponse(b"here")
+    response._resource_closers.append(lambda: closed_in.append(threading.get_ident()))
+    made.append(weakref.ref(response))
+    return response
 
 
-@pytest.mark.req("OV-23")
-@pytest.mark.urls(__name__)
-def test_a_client_that_left_gets_no_stream_from_a_view_that_did_not_notice() -> None:
+def from_thread(request: HttpRequest) -> HttpResponse:
+    response = HttpResponse(str(threading.get_ident()))
+    response._resource_closers.append(lambda: closed_in.append(threading.get_ident()))
+    return response
+
+
+urlpatterns = [path("deaf", deaf), path("api/plain", plain), path("from-thread", from_thread)]
+
+
+async def _get(url: str, left: asyncio.Event | None = None) -> list[Any]:
+    """What was sent. The server tells a disconnect when the client has `left`, and after the last
+    of the answer, as servers do."""
     sent: list[Any] = []
+    is_over = left or asyncio.Event()
     asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
     scope = {
         "type": "http",
         "method": "GET",
-        "path": "/deaf",
+        "path": url,
         "query_string": b"",
         "headers": [(b"host", b"localhost")],
     }
@@ -126,16 +144,51 @@ def test_a_client_that_left_gets_no_stream_from_a_view_that_did_not_notice() -> 
     async def receive() -> Any:
         if (message := next(asked, None)) is not None:
             return message
-        await begun.wait()
+        await is_over.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            is_over.set()
 
-    async def scene() -> None:
-        async with asyncio.timeout(10):
-            await LendingHandler()(scope, receive, send)
+    async with asyncio.timeout(10):
+        await LendingHandler()(scope, receive, send)
+    return sent
 
-    asyncio.run(scene())
-    assert sent == []
+
+@pytest.mark.req("OV-23")
+@pytest.mark.urls(__name__)
+def test_a_client_that_left_gets_no_stream_from_a_view_that_did_not_notice() -> None:
+    assert asyncio.run(_get("/deaf", left=begun)) == []
     assert closed.is_set()
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.usefixtures("quiet")
+def test_a_response_that_needed_no_thread_is_closed_where_it_was_sent() -> None:
+    closed_in.clear()
+
+    assert asyncio.run(_get("/api/plain"))[-1]["body"] == b"here"
+
+    assert closed_in == [threading.get_ident()]
+
+
+@pytest.mark.urls(__name__)
+def test_what_a_thread_made_is_closed_in_that_thread() -> None:
+    closed_in.clear()
+
+    sent = asyncio.run(_get("/from-thread"))
+
+    assert closed_in == [int(sent[-1]["body"])]
+    assert closed_in != [threading.get_ident()]
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.usefixtures("nobody_collects")
+def test_a_request_that_was_answered_goes_by_itself() -> None:
+    made.clear()
+
+    asyncio.run(_get("/api/plain"))
+
+    assert [response() for response in made] == [None]

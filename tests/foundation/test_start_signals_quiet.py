@@ -3,18 +3,6 @@ import threading
 
 import pytest
 from django.core.handlers.asgi import ASGIHandler
-from django.core.signals import request_started
-from django.db import close_old_connections, reset_queries
-
-from taskmapr.foundation.request_signals import start_signals_quiet
-
-
-@pytest.fixture
-def quiet():
-    start_signals_quiet()
-    yield
-    request_started.connect(reset_queries)
-    request_started.connect(close_old_connections)
 
 
 @pytest.mark.urls("tests.foundation.failing_urls")
