@@ -139,7 +139,14 @@ def _derived(key: bytes, label: bytes, length: int) -> bytes:
 
 
 def _hashes(key: bytes, kind: bytes, texts: Iterable[str]) -> list[int]:
-    return [_signed(hmac.digest(key, kind + text.encode(), "sha256")[:8]) for text in texts]
+    # `hmac.digest` lets other threads run at each call, and then waits for its turn again.
+    begun = hmac.new(key, kind, "sha256")
+    return [_hash(begun.copy(), text) for text in texts]
+
+
+def _hash(begun: hmac.HMAC, text: str) -> int:
+    begun.update(text.encode())
+    return _signed(begun.digest()[:8])
 
 
 def _signed(eight: bytes) -> int:
