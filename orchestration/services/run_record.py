@@ -212,9 +212,8 @@ WITH run AS (
       %(begun)s, %(begun)s, %(ended)s)
 )
 INSERT INTO agent_run_events (run_id, seq, kind, data, at)
-SELECT %(id)s, e.seq, e.kind, e.data::jsonb, e.at
-FROM unnest(%(seqs)s::bigint[], %(kinds)s::text[], %(datas)s::text[], %(ats)s::timestamptz[])
-  AS e(seq, kind, data, at)
+SELECT %(id)s, e.seq, e.kind, e.data, e.at
+FROM json_to_recordset(%(log)s::json) AS e(seq bigint, kind text, data jsonb, at timestamptz)
 """
 
 
@@ -248,11 +247,17 @@ def _write(new: NewRun, log: _Log, keys: str | None) -> None:
                 "error_message": error_message(error, is_sealed=kind.sealed),
                 "begun": log.started_at,
                 "ended": log.events[-1].at,
-                "seqs": [e.seq for e in stored],
-                "kinds": [e.kind for e in stored],
-                "datas": [e.data_json.decode() for e in stored],
-                "ats": [e.at for e in stored],
+                "log": _rows(stored),
             },
         )
     if new.callback_url is not None:
         delivery_register(run_id=new.run_id, url=new.callback_url)
+
+
+def _rows(stored: Iterable[StoredEvent]) -> str:
+    """As one parameter: psycopg would dump arrays member by member."""
+    rows = (
+        {"seq": e.seq, "kind": e.kind, "data": orjson.Fragment(e.data_json), "at": e.at}
+        for e in stored
+    )
+    return orjson.dumps(list(rows)).decode()
