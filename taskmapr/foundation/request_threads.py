@@ -7,12 +7,13 @@ is closed where it was sent.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from asgiref.sync import ThreadSensitiveContext
 from django.core.exceptions import RequestAborted
@@ -80,13 +81,17 @@ class _ThreadOfRequest(Executor):
 def _done_here(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
     """In the caller's thread, which is the event loop's. No connection was opened in a thread of
     the request, so closing its response has nothing to wait for, and going to a thread for it would
-    cost twice what a query costs."""
-    done: Future[R] = Future()
+    cost twice what a query costs.
+
+    Returns a future of the loop, which whoever runs something in an executor takes as it is: one of
+    a thread would be waited for, for three rounds of the loop.
+    """
+    done: Any = asyncio.get_running_loop().create_future()
     try:
         done.set_result(fn(*args, **kwargs))
-    except BaseException as error:
+    except Exception as error:
         done.set_exception(error)
-    return done
+    return cast("Future[R]", done)
 
 
 _of_request: ContextVar[_ThreadOfRequest] = ContextVar("thread_of_request")
