@@ -21,6 +21,10 @@ from benchmarks.stack import ROOT, Stack, free_port, uvicorn_line
 from taskmapr.stack.children import spawn, stop
 
 AT_ONCE = 50
+#: Requests of one turn, and turns of one round. Short ones, taken in turn: the speed of a virtual
+#: machine swings within seconds, and what is compared must have had the same.
+COUNT = 500
+TURNS = 6
 _OURS = ("memory.write", "tool on a worker", "replay")
 _TEXT = "The violets of number {n} want water on Tuesdays, said the gardener in the long letter."
 
@@ -38,7 +42,7 @@ class Load:
 
 
 def main(stack: Stack, *, quick: bool, rounds: int) -> str:
-    count = 500 if quick else 3_000
+    turns = 1 if quick else rounds * TURNS
     bare_port = free_port()
     _table_make()
     bare = _bare_start(stack, bare_port)
@@ -49,27 +53,34 @@ def main(stack: Stack, *, quick: bool, rounds: int) -> str:
     }
     web = {"bare view": bare, **dict.fromkeys(_OURS, stack.processes["web"])}
     try:
-        for number in range(-1, rounds):  # the first one warms up and does not count
+        for number in range(-1, turns):  # the first one warms up and does not count
             for name, loads in found.items():
                 stack.sign_in()
-                first = 0 if name == "replay" else (number + 1) * count
-                load = _load(stack, web[name], urls[name], _body(name), count, first)
+                first = 0 if name == "replay" else (number + 1) * COUNT
+                load = _load(stack, web[name], urls[name], _body(name), first)
                 if number >= 0:
                     loads.append(load)
     finally:
         stop(bare, signal.SIGTERM, timeout_s=10)
-    return _report(found, count)
+    return _report(found)
 
 
-def _report(found: dict[str, list[Load]], count: int) -> str:
+def _report(found: dict[str, list[Load]]) -> str:
     def of(name: str, figure: str) -> float:
         return statistics.median(getattr(load, figure) for load in found[name])
+
+    def times(name: str, other: str, figure: str = "per_s") -> float:
+        """As measured one right after the other."""
+        return statistics.median(
+            getattr(load, figure) / getattr(beside, figure)
+            for load, beside in zip(found[name], found[other], strict=True)
+        )
 
     rows = [
         [
             name,
             f"{of(name, 'per_s'):,.0f}",
-            f"{of(name, 'per_s') / of('bare view', 'per_s'):.2f}",
+            f"{times(name, 'bare view'):.2f}",
             f"{of(name, 'p50_ms'):.0f} / {of(name, 'p95_ms'):.0f}",
             f"{of(name, 'cpu_ms'):.2f}",
             sum(load.failed for load in loads),
@@ -77,13 +88,13 @@ def _report(found: dict[str, list[Load]], count: int) -> str:
         for name, loads in found.items()
     ]
     head = ("request", "requests/s", "x bare", "p50 / p95 ms", "CPU ms each", "failed")
-    late = of("memory.write", "p95_ms") / of("bare view", "p95_ms")
-    replay = of("replay", "per_s")
-    inside, worker = (replay / of(name, "per_s") for name in ("memory.write", "tool on a worker"))
+    late = times("memory.write", "bare view", "p95_ms")
+    inside, worker = (times("replay", name) for name in ("memory.write", "tool on a worker"))
     goals = (
-        f"{count} requests, {AT_ONCE} at once. Goals: memory.write at least 0.5 x the bare view,"
-        f" its p95 under 4 x ({late:.1f} x); a replay at least 3 x a first execution"
-        f" ({worker:.1f} x one on a worker, {inside:.1f} x memory.write, which needs none)."
+        f"{len(found['replay'])} x {COUNT} requests, {AT_ONCE} at once; medians. Goals:"
+        f" memory.write at least 0.5 x the bare view, its p95 under 4 x ({late:.1f} x); a replay"
+        f" at least 3 x a first execution ({worker:.1f} x one on a worker, {inside:.1f} x"
+        " memory.write, which needs none)."
     )
     return f"{table(head, rows)}\n\n{goals}"
 
@@ -103,7 +114,6 @@ def _load(
     server: subprocess.Popen[bytes],
     url: str,
     body: dict[str, Any],
-    count: int,
     first: int,
 ) -> Load:
     pids = {"server": server.pid, "worker": stack.processes["worker"].pid}
@@ -112,15 +122,15 @@ def _load(
         pids[name] = process.pid
     meters = Meters(pids)
     before = sum(meters.cpu_s().values())
-    told = stack.hammer(url, body, count=count, at_once=AT_ONCE, first=first)
+    told = stack.hammer(url, body, count=COUNT, at_once=AT_ONCE, first=first)
     used_s = sum(meters.cpu_s().values()) - before
     latencies = sorted(told["latencies_ms"])
     return Load(
-        per_s=count / told["took_s"],
+        per_s=COUNT / told["took_s"],
         p50_ms=latencies[len(latencies) // 2],
         p95_ms=latencies[len(latencies) * 95 // 100],
-        cpu_ms=used_s * 1000 / count,
-        failed=count - told["statuses"].get("200", 0),
+        cpu_ms=used_s * 1000 / COUNT,
+        failed=COUNT - told["statuses"].get("200", 0),
     )
 
 
