@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -99,3 +100,30 @@ def test_the_settings_choose_the_algorithm(signed, settings):
     assert access_token_read(text) == user_id
     with pytest.raises(InvalidToken):
         access_token_read(signed(algorithm="HS256"))
+
+
+@pytest.mark.req("VB-08")
+def test_a_token_that_was_good_expires_all_the_same(signed, monkeypatch):
+    token = signed()
+    assert access_token_read(token)
+
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 15 * 60 + 29)
+    assert access_token_read(token)
+    monkeypatch.setattr(time, "time", lambda: now + 15 * 60 + 31)
+    with pytest.raises(TokenExpired):
+        access_token_read(token)
+
+
+@pytest.mark.req("OV-54")
+def test_a_token_that_was_good_means_nothing_under_another_secret_or_algorithm(signed, settings):
+    token = signed()
+    assert access_token_read(token)
+
+    settings.JWT_ALGORITHM = "HS512"
+    with pytest.raises(InvalidToken):
+        access_token_read(token)
+    settings.JWT_ALGORITHM = "HS256"
+    settings.JWT_SECRET = "another one, and long enough as well " * 3
+    with pytest.raises(InvalidToken):
+        access_token_read(token)
