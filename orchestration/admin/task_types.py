@@ -38,8 +38,8 @@ _KIND_HELP = (
     ' {header: name of a secret}}, and sends the parameters as JSON unless "body" is given;'
     " {{ params.name }} puts one of them in, also into the address behind its host;"
     ' a prompt for a model {"instructions": text, "tools": [names], "model": name}: it is told the'
-    " parameters and may call these tools, and without them none. Tasks one after another need the"
-    " rows below and nothing here; their time counts all steps together."
+    " parameters and may call these tools, and without them none. Tasks one after another have rows"
+    " in its place; their time counts all steps together."
 )
 
 

@@ -1,8 +1,9 @@
-"""Testing a tool and removing a secret, in a browser: what is there, is seen and works."""
+"""Forms of the admin in a browser: what is there, is seen and works."""
 
 from __future__ import annotations
 
 import pytest
+from selenium.webdriver.support.ui import Select
 
 from tests.e2e.browser.conftest import resize
 from tests.e2e.browser.console import Console
@@ -60,6 +61,23 @@ def test_a_tool_is_called_by_a_worker_and_answers(admin: Console, stack: Stack) 
 
     wait_until(lambda: bool(admin.all("#trials [data-status=succeeded]")))
     assert '"results"' in admin.one("#trials").text
+    assert admin.complaints() == []
+
+
+@pytest.mark.req("TQ-12", "TQ-41")
+def test_a_new_type_of_tasks_asks_for_what_its_kind_is_made_of(admin: Console) -> None:
+    admin.browser.get(f"{admin.base}/admin/orchestration/taskdefinition/add/")
+    kind = Select(admin.one("#id_kind"))
+
+    def shown() -> list[str]:
+        return [name for name in ("content", "steps") if admin.one(f".field-{name}").is_displayed()]
+
+    assert kind.first_selected_option.get_attribute("value") != "sequence"
+    assert shown() == ["content"]
+    kind.select_by_value("sequence")
+    assert shown() == ["steps"]
+    kind.select_by_value("http_request")
+    assert shown() == ["content"]
     assert admin.complaints() == []
 
 
