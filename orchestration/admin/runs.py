@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -159,7 +160,8 @@ class RunAdmin(ReadOnlyAdmin):
     def _session(self, run: Run) -> SafeString | str:
         if run.session_id is None:
             return _by(run.credential)
-        url = reverse("admin:orchestration_session_change", args=[run.session_id])
+        # Programs choose these names, and the admin reads an underscore as the beginning of a code.
+        url = reverse("admin:orchestration_session_change", args=[quote(run.session_id)])
         return link(url, short_id(run.session_id))
 
     @admin.display(description="Took", ordering="duration_ms")

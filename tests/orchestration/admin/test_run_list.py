@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from django.test import Client
@@ -155,6 +157,21 @@ def test_finds_by_id_session_and_owner(
         body = admin_client.get(LIST, {"q": term}).content.decode()
         assert f"{cyds.pk}/change" in body, term
         assert f"{adas.pk}/change" not in body, term
+
+
+@pytest.mark.req("OV-72")
+@pytest.mark.parametrize("session_id", ["site_ada_1795308565_266b", "a/b?c=_2F", "plain"])
+def test_its_session_is_a_click_away_whatever_its_name(
+    admin_client: Client, finished: Callable[..., Run], session_id: str
+) -> None:
+    run = finished(session_id=session_id)
+
+    for page in (LIST, f"{LIST}{run.pk}/change/"):
+        body = admin_client.get(page).content.decode()
+        (link,) = set(re.findall(r'href="(/admin/orchestration/session/[^"]+/change/)"', body))
+        opened = admin_client.get(unescape(link))
+        assert opened.status_code == 200, page
+        assert session_id in unescape(opened.content.decode())
 
 
 def test_an_empty_list_says_what_to_do(admin_client: Client, db: None) -> None:

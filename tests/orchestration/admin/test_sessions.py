@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
+from django.contrib.admin.utils import quote, unquote
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -52,6 +55,24 @@ def test_finds_by_id_and_owner(
 
 def test_an_empty_list_says_what_to_do(admin_client: Client) -> None:
     assert "No conversations here" in admin_client.get(LIST).content.decode()
+
+
+@pytest.mark.req("OV-72")
+@pytest.mark.parametrize("session_id", ["site_ada_1795308565_266b", "a/b?c=_2F"])
+def test_what_its_page_offers_is_for_it_whatever_its_name(
+    admin_client: Client, finished: Callable[..., Run], session_id: str
+) -> None:
+    """The admin's addresses read `_26` as `&`: unquoted, both names would be those of others."""
+    finished(session_id=session_id)
+    others = finished(session_id=unquote(session_id))
+
+    page = admin_client.get(f"{LIST}{quote(session_id)}/change/").content.decode()
+    (export,) = re.findall(rf'"({LIST}[^"]+/export/)"', page)
+    (erase,) = re.findall(rf'"({LIST}[^"]+/erase/)"', page)
+
+    assert admin_client.get(unescape(export)).json()["session_id"] == session_id
+    assert admin_client.post(unescape(erase)).status_code == 302
+    assert list(Run.objects.all()) == [others]
 
 
 @pytest.mark.req("OV-72")
